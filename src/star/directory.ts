@@ -1,0 +1,75 @@
+// Who is registered under which address: found by any spelling of the address, or by the peer in it.
+import { canonicalAddress, originalSpelling, peerOfAddress } from '../address.ts'
+import { isAddress } from './protocol.ts'
+import type { Generation } from './protocol.ts'
+
+/** One joined address. */
+export interface Registration {
+  /** Canonical: with `/p2p/`. */
+  readonly address: string
+  /** As it was joined. */
+  readonly spelling: string
+  readonly socket: string
+  readonly generation: Generation
+  /** Whether others may discover and dial it. */
+  readonly listed: boolean
+}
+
+/** All joined addresses of a star. */
+export class Directory {
+  readonly #table = new Map<string, Registration>()
+  readonly #byPeer = new Map<string, Set<Registration>>()
+
+  get size (): number {
+    return this.#table.size
+  }
+
+  /** All that others may discover, in the order in which they joined. */
+  listed (): Registration[] {
+    return [...this.#table.values()].filter(entry => entry.listed)
+  }
+
+  add (entry: Registration): void {
+    this.#table.set(entry.address, entry)
+    const peer = peerOfAddress(entry.address)
+    if (peer != null) {
+      this.#byPeer.set(peer, (this.#byPeer.get(peer) ?? new Set()).add(entry))
+    }
+  }
+
+  /** Removes an address; returns its peer when that was the last listed address it had. */
+  remove (entry: Registration): string | undefined {
+    this.#table.delete(entry.address)
+    const peer = peerOfAddress(entry.address)
+    const entries = this.#byPeer.get(peer ?? '')
+    if (peer == null || entries == null) {
+      return undefined
+    }
+    entries.delete(entry)
+    if (entries.size === 0) {
+      this.#byPeer.delete(peer)
+    }
+    return entry.listed && ![...entries].some(other => other.listed) ? peer : undefined
+  }
+
+  /** What is registered under that address, in whatever spelling. */
+  find (spelling: unknown): Registration | undefined {
+    const address = isAddress(spelling) ? canonicalAddress(spelling) : undefined
+    return address == null ? undefined : this.#table.get(address)
+  }
+
+  /** What is listed under that address, else the newest listed address of the peer in it: a star may go by several names. */
+  findListed (spelling: unknown): Registration | undefined {
+    const found = this.find(spelling)
+    if (found?.listed === true) {
+      return found
+    }
+    const peer = isAddress(spelling) ? peerOfAddress(spelling) : undefined
+    return [...this.#byPeer.get(peer ?? '') ?? []].findLast(entry => entry.listed)
+  }
+}
+
+/** The address as an original client reads it: an original's own just as it was joined. */
+export function spellingForOriginals (entry: Registration): string {
+  return entry.generation === 'star' ? originalSpelling(entry.address) : entry.spelling
+}
