@@ -1,0 +1,109 @@
+// What /metrics tells: the original server's seven figures under their old names, and what a relay's operator wants to know.
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { REASONS } from '../src/errors.ts'
+import type { Reason } from '../src/errors.ts'
+
+/** Figures that are read when somebody asks. */
+export interface Readings {
+  readonly peers: number
+  readonly connections: Readonly<Record<'original' | 'star', number>>
+  readonly dialling: number
+  readonly streams: number
+  readonly inFlight: number
+}
+
+/** The counters of one star. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #joins: Outcomes
+  readonly #dials: Outcomes
+  readonly #refusals: Counter
+  readonly #relayed: Counter
+  readonly #broken: Counter
+  readonly #replaced: Counter
+
+  constructor (read: () => Readings) {
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry })
+    this.#joins = new Outcomes(this.#registry, 'joins')
+    this.#dials = new Outcomes(this.#registry, 'dials')
+    this.#refusals = new Counter({ name: 'star_refusals_total', help: 'refusals, by code', labelNames: ['code'], registers })
+    for (const code of Object.keys(REASONS)) {
+      this.#refusals.inc({ code }, 0)
+    }
+    this.#relayed = new Counter({ name: 'star_relayed_bytes_total', help: 'bytes relayed since the star started', registers })
+    this.#broken = new Counter({
+      name: 'star_streams_broken_total', help: 'streams ended by the star, by code', labelNames: ['code'], registers
+    })
+    this.#replaced = new Counter({ name: 'star_replaced_total', help: 'addresses taken over from another socket', registers })
+    const gauge = (name: string, help: string, value: () => number): void => {
+      // a gauge registers itself
+      void new Gauge({ name, help, registers, collect () { this.set(value()) } })
+    }
+    gauge('rendezvous_peers', 'peers online now', () => read().peers)
+    gauge('star_dials_in_flight', 'dials waiting for their answer now', () => read().dialling)
+    gauge('star_streams', 'streams open now', () => read().streams)
+    gauge('star_bytes_in_flight', 'bytes of streams sent and not yet acknowledged now', () => read().inFlight)
+    gauge('star_connections_original', 'sockets of original clients open now', () => read().connections.original)
+    gauge('star_connections', 'sockets of star clients open now', () => read().connections.star)
+  }
+
+  /** The type of the text, for the HTTP header. */
+  get contentType (): string {
+    return this.#registry.contentType
+  }
+
+  /** The text for Prometheus. */
+  async text (): Promise<string> {
+    return await this.#registry.metrics()
+  }
+
+  /** Counts a join or a dial that has come to its end. */
+  ended (kind: 'join' | 'dial', refused?: Reason): void {
+    const outcomes = kind === 'join' ? this.#joins : this.#dials
+    outcomes.count(refused == null)
+    if (refused != null) {
+      this.refused(refused)
+    }
+  }
+
+  /** Counts a refusal of anything else. */
+  refused (code: Reason): void {
+    this.#refusals.inc({ code })
+  }
+
+  /** Counts bytes that were relayed. */
+  relayed (bytes: number): void {
+    this.#relayed.inc(bytes)
+  }
+
+  /** Counts a stream that the star ended. */
+  broken (code: Reason): void {
+    this.#broken.inc({ code })
+  }
+
+  /** Counts an address taken over. */
+  replaced (): void {
+    this.#replaced.inc()
+  }
+}
+
+/** One of the original's triples: all, successes, failures. */
+class Outcomes {
+  readonly #all: Counter
+  readonly #success: Counter
+  readonly #failure: Counter
+
+  constructor (registry: Registry, what: string) {
+    const counter = (name: string, help: string): Counter => new Counter({ name, help, registers: [registry] })
+    this.#all = counter(`rendezvous_${what}_total`, `all ${what} since the star started`)
+    this.#success = counter(`rendezvous_${what}_total_success`, `completed ${what} since the star started`)
+    this.#failure = counter(`rendezvous_${what}_total_failure`, `failed ${what} since the star started`)
+  }
+
+  count (success: boolean): void {
+    this.#all.inc()
+    const outcome = success ? this.#success : this.#failure
+    outcome.inc()
+  }
+}
