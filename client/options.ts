@@ -1,0 +1,85 @@
+// The options of the client side, for libp2p's transport and for the client without libp2p alike.
+import { StarError } from '../src/errors.ts'
+
+/** Options of {@link star} and {@link connect}. */
+export interface StarInit {
+  /**
+   * A libp2p node whose star can't be reached when it starts fails to start. By default it starts, and joins when the
+   * star comes up.
+   *
+   * @default false
+   */
+  required?: boolean
+  /**
+   * Milliseconds that a star may take for each of its answers.
+   *
+   * @default 10_000
+   */
+  timeout?: number
+  /**
+   * Milliseconds that `listen()`, and so the start of a libp2p node, waits for a star that doesn't answer at all.
+   *
+   * @default 5_000
+   */
+  listenTimeout?: number
+  /**
+   * Milliseconds before the first try to come back to a star that was lost; doubled for each further one, half of it
+   * left to chance.
+   *
+   * @default 500
+   */
+  retryMin?: number
+  /**
+   * Milliseconds, the longest pause between two tries.
+   *
+   * @default 30_000
+   */
+  retryMax?: number
+  /**
+   * Bytes that may be on the way to us in each stream or connection; the star may allow less.
+   *
+   * @default 1_048_576
+   */
+  window?: number
+  /**
+   * Milliseconds for which a star is kept that was only dialled through and that no connection needs any more.
+   *
+   * @default 10_000
+   */
+  linger?: number
+  /**
+   * PEM of certificate authorities to trust instead of the system's, for stars with a certificate of one's own. Node
+   * only: browsers decide for themselves.
+   */
+  ca?: string | string[]
+}
+
+/** All options, filled in. */
+export type ResolvedStarInit = Required<Omit<StarInit, 'ca'>> & Pick<StarInit, 'ca'>
+
+/** What an option is when it is not given. */
+export const defaults: Required<Omit<StarInit, 'ca'>> = {
+  required: false,
+  timeout: 10_000,
+  listenTimeout: 5_000,
+  retryMin: 500,
+  retryMax: 30_000,
+  window: 1_048_576,
+  linger: 10_000
+}
+
+/** Fills in the defaults; throws {@link StarError} `ERR_OPTIONS` for what makes no sense. */
+export function resolve (init: StarInit = {}): ResolvedStarInit {
+  const given = Object.fromEntries(Object.entries(init).filter(([, value]) => value !== undefined))
+  const resolved: ResolvedStarInit = { ...defaults, ...given }
+  for (const [name, value] of Object.entries(defaults)) {
+    const chosen: unknown = resolved[name as keyof typeof defaults]
+    if (typeof chosen !== typeof value) {
+      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a ${typeof value}` })
+    }
+    if (typeof chosen === 'number' && (!Number.isSafeInteger(chosen) || chosen < 0)) {
+      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a whole number, 0 or more` })
+    }
+  }
+  return resolved
+}
