@@ -6,7 +6,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { StarError, star } from '../../client/index.ts'
 import { createTestStar } from '../../server/testing.ts'
 import { createNode, nextEvent, until, whenConnected, whenNode } from '../support/nodes.ts'
-import type { PeerInfo } from '@libp2p/interface'
+import type { Listener, PeerInfo } from '@libp2p/interface'
 import type { TestStar } from '../../server/testing.ts'
 import type { Node } from '../support/nodes.ts'
 
@@ -87,7 +87,9 @@ describe('star transport', () => {
       const { transport } = star()
       // a star without challenge stands in for one that lies: the impostor joins under the victim's id
       await node([open.address], {}, {
-        transports: [({ privateKey, logger, addressManager }) => transport({ peerId: victim, privateKey, logger, addressManager })]
+        transports: [
+          ({ privateKey, logger, addressManager }) => transport({ peerId: victim, privateKey, logger, addressManager })
+        ]
       })
       const dialler = await node([])
       await assert.rejects(dialler.dial(multiaddr(`${open.address}/p2p/${victim.toString()}`)))
@@ -162,7 +164,7 @@ describe('star transport', () => {
   it('keeps a connection that it dialled when its listener is closed', async () => {
     const [a, b] = await Promise.all([node([server.address]), node([server.address])])
     await a.dial(multiaddr(addressOf(b)))
-    const { components } = a as unknown as { components: { transportManager: { getListeners (): Array<{ close (): Promise<void> }> } } }
+    const { components } = a as unknown as { components: { transportManager: { getListeners (): Listener[] } } }
     await Promise.all(components.transportManager.getListeners().map(async listener => { await listener.close() }))
     await until(() => server.server.peers().length === 1)
     await a.services.ping.ping(b.peerId)

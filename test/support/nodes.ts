@@ -16,7 +16,9 @@ export type Services = { ping: Ping }
 export type Node = Libp2p<Services>
 
 /** Makes a started node that listens on these stars, or only dials where there are none. */
-export async function createNode (listen: string[] = [], init: StarInit = {}, options: Libp2pOptions<Services> = {}): Promise<Node> {
+export async function createNode (
+  listen: string[] = [], init: StarInit = {}, options: Libp2pOptions<Services> = {}
+): Promise<Node> {
   const { transport, discovery } = star({ retryMin: 20, ...init })
   return await createLibp2p<Services>({
     addresses: { listen },
@@ -50,7 +52,10 @@ export async function nextEvent<E extends Event> (
   })
 }
 
-/** Resolves when `holds` returns true, which is looked at each time the node says that something has changed about itself or its peers. */
+/**
+ * Resolves when `holds` returns true, which is looked at each time the node says that something has changed about
+ * itself or its peers.
+ */
 export async function whenNode (node: Node, type: keyof Libp2pEvents, holds: () => boolean, ms?: number): Promise<void> {
   if (!holds()) {
     await nextEvent(node, type, holds, ms)
