@@ -48,7 +48,7 @@ export interface MemberEvents {
   joined: CustomEvent
   /** Not joined any more, or not yet, and why; it comes back by itself unless it was stopped or replaced. */
   down: CustomEvent<StarError>
-  /** A peer is there: its id. */
+  /** A peer is there that was not known to be: its id. */
   peer: CustomEvent<string>
   /** A peer has left: its id. */
   left: CustomEvent<string>
@@ -274,7 +274,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     socket.on(Event.Restarting, (detail: unknown) => {
       this.#from(socket, { type: 'restarting', reconnectIn: restartDelay(detail) })
     })
-    socket.onAny((name: string, payload: unknown) => {
+    socket.onAny((name: unknown, payload: unknown) => {
       const event = parseEventName(name)
       if (event != null) {
         this.#streams.get(event.id)?.receive(event.kind, event.side, payload)
@@ -362,7 +362,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
 
   #told (peers: readonly string[]): void {
     for (const peer of peers) {
-      if (peer === this.#init.self) {
+      if (peer === this.#init.self || this.#peers.has(peer)) {
         continue
       }
       if (this.#peers.size >= MAX_PEERS) {

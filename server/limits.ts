@@ -16,14 +16,9 @@ const REFUSALS: Record<Limited, Reason> = {
 /** Rates are counted over this many seconds, which makes the burst as many times the rate. */
 const WINDOW = 10
 
-/** Above this many blocked addresses those whose time is over are swept out. */
-const MAX_BLOCKED = 10_000
-
 /** The rates of one star. */
 export class Limits {
   readonly #limiters: Record<Limited, RateLimiterMemory>
-  /** Until when an address is refused, in milliseconds of `performance.now()`. */
-  readonly #blocked = new Map<string, number>()
 
   constructor (options: Pick<ResolvedOptions, 'connectionsPerSecond' | 'joinsPerSecond' | 'dialsPerSecond'>) {
     const limiter = (rate: number): RateLimiterMemory => new RateLimiterMemory({ points: rate * WINDOW, duration: WINDOW })
@@ -34,35 +29,17 @@ export class Limits {
     }
   }
 
-  /**
-   * Counts one; returns the refusal when the address has had too many. The counting is asynchronous and the answer
-   * isn't, so that events keep their order: what is one too many is let through, and what follows it is refused.
-   */
-  take (what: Limited, ip: string): StarError | undefined {
-    const key = `${what} ${ip}`
-    const now = performance.now()
-    const until = this.#blocked.get(key)
-    if (until != null && until > now) {
-      return new StarError(REFUSALS[what], { retryAfter: Math.ceil(until - now) })
-    }
-    this.#blocked.delete(key)
-    this.#limiters[what].consume(ip).catch((refusal: unknown) => {
-      if (refusal instanceof RateLimiterRes) {
-        this.#block(key, now + refusal.msBeforeNext)
+  /** Counts one; resolves with the refusal when it is one too many. */
+  async take (what: Limited, ip: string): Promise<StarError | undefined> {
+    try {
+      await this.#limiters[what].consume(ip)
+      return undefined
+    } catch (error) {
+      if (error instanceof RateLimiterRes) {
+        return new StarError(REFUSALS[what], { retryAfter: Math.ceil(error.msBeforeNext) })
       }
-    })
-    return undefined
-  }
-
-  #block (key: string, until: number): void {
-    if (this.#blocked.size >= MAX_BLOCKED) {
-      for (const [other, time] of this.#blocked) {
-        if (time <= performance.now()) {
-          this.#blocked.delete(other)
-        }
-      }
+      throw error
     }
-    this.#blocked.set(key, until)
   }
 }
 

@@ -12,6 +12,9 @@ export interface Readings {
   readonly inFlight: number
 }
 
+/** The figures of the process, which all its stars share: their collectors can be neither stopped nor had twice. */
+const processMetrics = new Registry()
+
 /** The counters of one star. */
 export class Metrics {
   readonly #registry = new Registry()
@@ -24,7 +27,6 @@ export class Metrics {
 
   constructor (read: () => Readings) {
     const registers = [this.#registry]
-    collectDefaultMetrics({ register: this.#registry })
     this.#joins = new Outcomes(this.#registry, 'joins')
     this.#dials = new Outcomes(this.#registry, 'dials')
     this.#refusals = new Counter({ name: 'star_refusals_total', help: 'refusals, by code', labelNames: ['code'], registers })
@@ -55,7 +57,10 @@ export class Metrics {
 
   /** The text for Prometheus. */
   async text (): Promise<string> {
-    return await this.#registry.metrics()
+    if (processMetrics.getMetricsAsArray().length === 0) {
+      collectDefaultMetrics({ register: processMetrics })
+    }
+    return await Registry.merge([this.#registry, processMetrics]).metrics()
   }
 
   /** Counts a join or a dial that has come to its end. */

@@ -55,7 +55,8 @@ export interface ServerOptions {
    */
   names?: string[]
   /**
-   * The origins of web pages that may connect, as in the CORS header; peers in browsers come from anywhere.
+   * The origins of the web pages that may connect, `https://app.example`, with commas between several; peers in browsers
+   * come from anywhere, so any may.
    *
    * @default *
    */

@@ -13,6 +13,7 @@ import { Registry } from '../src/star/registry.ts'
 import { Limits, limitKey } from './limits.ts'
 import { Outbox } from './outbox.ts'
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Socket } from 'socket.io'
 import type { RelayOutput } from '../src/pull-stream/relay.ts'
 import type { Generation } from '../src/star/protocol.ts'
@@ -30,10 +31,15 @@ interface Visitor {
   readonly outbox: Outbox
   /** Acknowledgements that are owed, by call. */
   readonly calls: Map<number, Acknowledge>
+  /** Events that wait while the limit of one before them is being checked. */
+  backlog: Array<[name: unknown, args: readonly unknown[]]> | undefined
 }
 
 /** Milliseconds between two looks for sockets that take nothing. */
 const SWEEP = 1_000
+
+/** Milliseconds that clients have to say goodbye when the star closes. */
+const GOODBYE = 1_000
 
 /** What the driver needs beside its options. */
 export interface StarDriverInit {
@@ -53,6 +59,8 @@ export class StarDriver {
   readonly #registry: Registry
   readonly #relay: Relay
   readonly #visitors = new Map<string, Visitor>()
+  /** The TCP sockets under all WebSockets, also of those who are no visitors yet or no more. */
+  readonly #carriers = new Set<Duplex>()
   readonly #registryAlarm: Alarm
   readonly #relayAlarm: Alarm
   readonly #sweep: NodeJS.Timeout
@@ -80,9 +88,15 @@ export class StarDriver {
       perMessageDeflate: false,
       pingInterval: options.pingInterval,
       pingTimeout: options.pingTimeout,
-      cors: { origin: options.corsOrigin }
+      allowRequest: (request, decide) => { decide(null, isAllowedOrigin(request, options.corsOrigin)) }
     })
-    this.#io.use((socket, next) => { next(this.#admit(socket)) })
+    http.on('upgrade', (_request, carrier) => {
+      this.#carriers.add(carrier)
+      carrier.once('close', () => { this.#carriers.delete(carrier) })
+    })
+    this.#io.use((socket, next) => {
+      this.#admit(socket).then(next, next)
+    })
     this.#io.on('connection', socket => { this.#welcome(socket) })
     this.#sweep = setInterval(() => { this.#closeStalled() }, SWEEP)
   }
@@ -111,18 +125,22 @@ export class StarDriver {
   async close (): Promise<void> {
     this.#closed = true
     clearInterval(this.#sweep)
-    this.#registryAlarm.clear()
-    this.#relayAlarm.clear()
     this.#io.to('star').emit(Event.Restarting, { reconnectIn: this.#options.restartDelay })
+    // a client that sleeps, or whose socket is braked, would keep us waiting for its close frame for half a minute
+    const goodbye = setTimeout(() => { this.#carriers.forEach(carrier => { carrier.destroy() }) }, GOODBYE)
     // closing the server, unlike disconnecting its sockets, lets original clients come back by themselves
     await this.#io.close()
+    clearTimeout(goodbye)
+    // the goodbyes have set them again
+    this.#registryAlarm.clear()
+    this.#relayAlarm.clear()
   }
 
   /** Decides whether a socket may stay. */
-  #admit (socket: Socket): Error | undefined {
+  async #admit (socket: Socket): Promise<Error | undefined> {
     const refusal = this.#visitors.size >= this.#options.maxConnections
       ? new StarError('ERR_TOO_MANY_CONNECTIONS', { retryAfter: this.#options.pingTimeout })
-      : this.#limits.take('connection', this.#addressOf(socket))
+      : await this.#limits.take('connection', this.#addressOf(socket))
     if (refusal == null) {
       return undefined
     }
@@ -141,11 +159,11 @@ export class StarDriver {
     const outbox = new Outbox(socket, now(), (half, bytes) => {
       this.#carry(this.#relay.input({ type: 'flushed', half, bytes }, now()))
     })
-    const visitor: Visitor = { socket, generation, ip: this.#addressOf(socket), outbox, calls: new Map() }
+    const visitor: Visitor = { socket, generation, ip: this.#addressOf(socket), outbox, calls: new Map(), backlog: undefined }
     this.#visitors.set(socket.id, visitor)
     this.#tell({ type: 'connect', socket: socket.id, generation })
     // not `on`: its listeners run a tick later, after the frames that came in behind the event
-    socket.onAny((name: string, ...args: unknown[]) => { this.#receive(visitor, name, args) })
+    socket.onAny((name: unknown, ...args: unknown[]) => { this.#receive(visitor, name, args) })
     socket.on('disconnect', () => {
       this.#visitors.delete(socket.id)
       this.#carry(this.#relay.input({ type: 'disconnect', socket: socket.id }, now()))
@@ -153,7 +171,25 @@ export class StarDriver {
     })
   }
 
-  #receive (visitor: Visitor, name: string, args: readonly unknown[]): void {
+  /** Takes an event, or lets it wait behind one whose limit is being checked: events keep their order. */
+  #receive (visitor: Visitor, name: unknown, args: readonly unknown[]): void {
+    if (visitor.backlog != null) {
+      visitor.backlog.push([name, args])
+      return
+    }
+    const checked = this.#handle(visitor, name, args)
+    if (checked != null) {
+      // holds no more than what came in one piece: the check is over before the socket is read again
+      visitor.backlog = []
+      void checked.then(() => {
+        const backlog = visitor.backlog ?? []
+        visitor.backlog = undefined
+        backlog.forEach(event => { this.#receive(visitor, ...event) })
+      })
+    }
+  }
+
+  #handle (visitor: Visitor, name: unknown, args: readonly unknown[]): Promise<void> | undefined {
     const socket = visitor.socket.id
     switch (name) {
       case Event.Join: {
@@ -169,31 +205,36 @@ export class StarDriver {
         if (!this.#registry.hasJoined(socket)) {
           void visitor.socket.leave(visitor.generation)
         }
-        return
+        return undefined
       default: {
         const [payload] = args
         if (payload instanceof Uint8Array) {
           this.#metrics.relayed(payload.byteLength)
         }
         this.#carry(this.#relay.input({ type: 'frame', socket, name, payload }, now()))
+        return undefined
       }
     }
   }
 
   /** Takes an event that wants an acknowledgement; without one it is no event of this protocol. */
-  #take (visitor: Visitor, ack: unknown, limited: 'join' | 'dial', event: (call: number) => RegistryEvent): void {
+  async #take (
+    visitor: Visitor, ack: unknown, limited: 'join' | 'dial', event: (call: number) => RegistryEvent
+  ): Promise<void> {
     if (typeof ack !== 'function') {
       return this.#metrics.refused('ERR_ARGUMENTS')
     }
     const acknowledge: Acknowledge = (...args) => { Reflect.apply(ack, undefined, args) }
-    const refusal = this.#limits.take(limited, visitor.ip)
+    const refusal = await this.#limits.take(limited, visitor.ip)
     if (refusal != null) {
       this.#metrics.ended(limited, refusal.code)
       return acknowledge(encodeError(visitor.generation, refusal))
     }
-    const call = this.#calls++
-    visitor.calls.set(call, acknowledge)
-    this.#tell(event(call))
+    if (this.#visitors.has(visitor.socket.id)) {
+      const call = this.#calls++
+      visitor.calls.set(call, acknowledge)
+      this.#tell(event(call))
+    }
   }
 
   /** Puts an event into the register and performs what it answers. */
@@ -251,20 +292,17 @@ export class StarDriver {
 
   /** Joins the two by a stream and tells the one that is dialled. */
   #ring ({ dialer, listener, id, from }: RegistryOutput & { do: 'incoming' }): void {
-    const answer = (error?: unknown): void => {
-      this.#tell({ type: 'answer', socket: listener, id, error })
-    }
     const [caller, callee] = [this.#visitors.get(dialer), this.#visitors.get(listener)]
     if (caller == null || callee == null) {
-      return answer('ERR_PEER_NOT_FOUND')
+      return this.#tell({ type: 'unopened', socket: listener, id, reason: 'ERR_PEER_NOT_FOUND' })
     }
     const refusal = this.#relay.open(id, end(caller), end(callee))
     if (refusal != null) {
-      return answer(refusal)
+      return this.#tell({ type: 'unopened', socket: listener, id, reason: refusal })
     }
     callee.socket.timeout(this.#options.dialTimeout).emit(Event.Incoming, id, from, (late: Error | null, error?: unknown) => {
       if (late == null) {
-        answer(error)
+        this.#tell({ type: 'answer', socket: listener, id, error })
       }
     })
   }
@@ -327,6 +365,12 @@ function end (visitor: Visitor): { socket: string, original: boolean } {
 /** The machines' clock: milliseconds, never back. */
 function now (): number {
   return performance.now()
+}
+
+/** WebSockets know no CORS: a server has to look at the page's origin itself. Clients that aren't web pages send none. */
+function isAllowedOrigin (request: IncomingMessage, allowed: string): boolean {
+  const { origin } = request.headers
+  return allowed === '*' || origin == null || allowed.split(',').some(one => one.trim() === origin)
 }
 
 function lastForwarded (request: IncomingMessage): string | undefined {

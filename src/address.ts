@@ -84,7 +84,7 @@ export function canonicalAddress (address: string): string | undefined {
   }
 }
 
-/** The spelling that original clients understand: they print and compare `/ipfs/ID`, and die of `/p2p/ID`. */
+/** The spelling that original clients understand: they print and compare `/ipfs/ID`, and die of `/p2p/ID` and of CIDs. */
 export function originalSpelling (canonical: string): string {
   return canonical.replace(/\/p2p\/([^/]+)$/, '/ipfs/$1')
 }

@@ -98,7 +98,7 @@ describe('Examples of the README', function () {
       return file
     }))
     assert.ok(files.length >= 3)
-    const options = '--noEmit --strict --target es2023 --module nodenext --lib es2023,dom --types node --skipLibCheck --ignoreConfig'
+    const options = '--noEmit --strict --target es2023 --module nodenext --types node --skipLibCheck --ignoreConfig'
     const compiler = join(root, 'node_modules/typescript/bin/tsc')
     await run(process.execPath, [compiler, ...options.split(' '), ...files]).catch((error: { stdout: string }) => {
       assert.fail(error.stdout)

@@ -46,6 +46,14 @@ export class PullDuplex {
     this.#init = init
     this.#endpoint = new Endpoint(init)
     this.source = this.#read()
+    // a generator that has not started runs none of its `finally` when it is told to return
+    const leave = this.source.return.bind(this.source)
+    this.source.return = async value => {
+      this.#perform(this.#endpoint.stopReading())
+      this.#ended = true
+      this.#reader?.() // may be waiting for bytes that won't come any more
+      return await leave(value)
+    }
     this.sink = source => this.#write(source)
   }
 
@@ -76,10 +84,10 @@ export class PullDuplex {
         if (chunk != null) {
           this.#perform(this.#endpoint.consumed(chunk.byteLength))
           yield chunk
+        } else if (this.#ended) {
+          return // also when the stream broke later: this half was complete
         } else if (this.#error != null) {
           throw this.#error
-        } else if (this.#ended) {
-          return
         } else {
           await new Promise<void>(resolve => { this.#reader = resolve })
         }
@@ -154,7 +162,7 @@ export class PullDuplex {
           break
         case 'closed':
           this.#error ??= output.error
-          this.#ended = true
+          this.#ended ||= output.error == null
           this.#reader?.()
           this.#writer?.()
           this.#init.onClose()

@@ -215,7 +215,9 @@ export class Endpoint {
       return []
     }
     if (reason !== true) {
-      return this.lose(toError(reason))
+      // our half would stay open in the star otherwise: an original writer that fails breaks off its own half only
+      const error = toError(reason)
+      return [...this.#writing === 'open' ? [this.#toReader('error', error.code)] : [], ...this.lose(error)]
     }
     this.#reading = 'over'
     return [{ do: 'ended' }, ...this.#closedIfOver()]

@@ -39,9 +39,12 @@ export function eventName (kind: Kind, id: string, side: Side): string {
   return `${PREFIX}${kind}.${id}.${side}`
 }
 
-/** Takes an event's name apart; `undefined` when it is none of a stream. The id may hold dots. */
-export function parseEventName (name: string): StreamEvent | undefined {
-  if (!name.startsWith(PREFIX)) {
+/**
+ * Takes an event's name apart; `undefined` when it is none of a stream. The id may hold dots. socket.io lets a number, or
+ * nothing at all, pass as a name.
+ */
+export function parseEventName (name: unknown): StreamEvent | undefined {
+  if (typeof name !== 'string' || !name.startsWith(PREFIX)) {
     return undefined
   }
   const kind = name.slice(PREFIX.length, name.indexOf('.', PREFIX.length))

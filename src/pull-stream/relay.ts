@@ -8,7 +8,7 @@ import type { Kind, Side } from './protocol.ts'
 /** What the relay is told. */
 export type RelayEvent =
   /** An event came from a client; `name` is the whole event name. */
-  | { readonly type: 'frame', readonly socket: string, readonly name: string, readonly payload: unknown }
+  | { readonly type: 'frame', readonly socket: string, readonly name: unknown, readonly payload: unknown }
   /** A chunk of that half, of so many bytes, has left the process for its reader's socket. */
   | { readonly type: 'flushed', readonly half: Half, readonly bytes: number }
   | { readonly type: 'disconnect', readonly socket: string }
@@ -167,7 +167,7 @@ export class Relay implements Machine<RelayEvent, RelayOutput> {
     return this.#outputs
   }
 
-  #frame (socket: string, name: string, payload: unknown, now: number): void {
+  #frame (socket: string, name: unknown, payload: unknown, now: number): void {
     const event = parseEventName(name)
     const pair = event == null ? undefined : this.#sockets.get(socket)?.get(event.id)
     if (event == null || pair == null) {

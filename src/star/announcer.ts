@@ -39,7 +39,7 @@ export class Announcer {
     if (due != null && this.#clients.original > 0) {
       times.push(Math.max(due, this.#burstAt))
     }
-    if (this.#clients.star > 0 && this.#changesAt != null) {
+    if (this.#changesAt != null) { // also with nobody to tell: what has gathered is dropped
       times.push(this.#changesAt)
     }
     if (this.#clients.star > 0 && this.#isLarge) {

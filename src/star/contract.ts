@@ -18,6 +18,8 @@ export type RegistryEvent =
     readonly id: unknown
   }
   | { readonly type: 'answer', readonly socket: string, readonly id: string, readonly error?: unknown }
+  /** No stream could be opened for that dial; the listener was not told of it. */
+  | { readonly type: 'unopened', readonly socket: string, readonly id: string, readonly reason: Reason }
   | { readonly type: 'disconnect', readonly socket: string }
   | { readonly type: 'wake' }
 

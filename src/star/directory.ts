@@ -1,5 +1,5 @@
 // Who is registered under which address: found by any spelling of the address, or by the peer in it.
-import { canonicalAddress, originalSpelling, peerOfAddress } from '../address.ts'
+import { canonicalAddress, peerOfAddress } from '../address.ts'
 import { isAddress } from './protocol.ts'
 import type { Generation } from './protocol.ts'
 
@@ -7,8 +7,6 @@ import type { Generation } from './protocol.ts'
 export interface Registration {
   /** Canonical: with `/p2p/`. */
   readonly address: string
-  /** As it was joined. */
-  readonly spelling: string
   readonly socket: string
   readonly generation: Generation
   /** Whether others may discover and dial it. */
@@ -64,12 +62,7 @@ export class Directory {
     if (found?.listed === true) {
       return found
     }
-    const peer = isAddress(spelling) ? peerOfAddress(spelling) : undefined
+    const peer = isAddress(spelling) ? peerOfAddress(canonicalAddress(spelling) ?? '') : undefined
     return [...this.#byPeer.get(peer ?? '') ?? []].findLast(entry => entry.listed)
   }
-}
-
-/** The address as an original client reads it: an original's own just as it was joined. */
-export function spellingForOriginals (entry: Registration): string {
-  return entry.generation === 'star' ? originalSpelling(entry.address) : entry.spelling
 }

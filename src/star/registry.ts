@@ -1,9 +1,9 @@
 // The star's register: who has joined under which address, who is being challenged, who is dialling whom. A machine without I/O.
-import { canonicalAddress, parseStarAddress, peerOfAddress } from '../address.ts'
+import { canonicalAddress, originalSpelling, parseStarAddress, peerOfAddress } from '../address.ts'
 import { StarError } from '../errors.ts'
 import { Announcer } from './announcer.ts'
 import { challengeMessage } from './challenge.ts'
-import { Directory, spellingForOriginals } from './directory.ts'
+import { Directory } from './directory.ts'
 import {
   MAX_DIAL_ID, MAX_ERROR, decodeError, encodeError, isAddress, isAnswer, isHex, isIntroduction, isName
 } from './protocol.ts'
@@ -101,6 +101,9 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
       case 'answer':
         this.#answer(event.socket, event.id, event.error)
         break
+      case 'unopened':
+        this.#unopened(event.socket, event.id, event.reason)
+        break
       case 'disconnect':
         this.#disconnect(event.socket, now)
         break
@@ -134,12 +137,12 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     }
     const { generation } = client
     if (!this.#options.cryptoChallenge) {
-      return this.#enter(call, { socket, generation, address, spelling, listed: !isIntroduction(proof) || proof.listed }, now)
+      return this.#enter(call, { socket, generation, address, listed: !isIntroduction(proof) || proof.listed }, now)
     }
     const challenge = client.challenges.get(address)
     if (challenge != null) {
       client.challenges.delete(address) // one answer each
-      return this.#prove(call, challenge, { socket, generation, address, spelling, listed: challenge.listed }, proof, now)
+      return this.#prove(call, challenge, { socket, generation, address, listed: challenge.listed }, proof, now)
     }
     if (client.generation === 'star') {
       return this.#challengeStar(client, socket, call, address, proof, now)
@@ -233,6 +236,10 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     if (client == null) {
       return
     }
+    // asked again: several proofs may have been verified at once
+    if (!client.addresses.has(join.address) && client.addresses.size >= this.#options.maxAddressesPerSocket) {
+      return this.#refuse('join', join.socket, call, 'ERR_TOO_MANY_ADDRESSES')
+    }
     const former = this.#directory.find(join.address)
     if (former == null && this.#directory.size >= this.#options.maxPeers) {
       return this.#refuse('join', join.socket, call, 'ERR_TOO_MANY_PEERS')
@@ -246,7 +253,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     this.#directory.add(join)
     client.addresses.add(join.address)
     if (join.listed && this.#announcer.joined(join.address, peerOfAddress(join.address), now)) {
-      this.#outputs.push({ do: 'announce', address: spellingForOriginals(join), except: join.socket })
+      this.#outputs.push({ do: 'announce', address: originalSpelling(join.address), except: join.socket })
     }
     this.#acknowledge('join', join.socket, call, [null, null, this.#othersFor(join)], true)
   }
@@ -255,7 +262,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     if (self.generation === 'star') {
       return { peers: this.#announcer.sample(peerOfAddress(self.address)), window: this.#options.pairBudget }
     }
-    return this.#directory.listed().filter(entry => entry !== self).map(spellingForOriginals)
+    return this.#directory.listed().filter(entry => entry !== self).map(entry => originalSpelling(entry.address))
   }
 
   #leave (socket: string, spelling: unknown, now: number): void {
@@ -312,7 +319,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     }
     this.#dials.set(key, { id, call, dialer: socket, listener: callee.socket, deadline: now + this.#options.dialTimeout })
     client.dialling++
-    const spelling = callee.generation === 'original' ? spellingForOriginals(caller) : caller.address
+    const spelling = callee.generation === 'original' ? originalSpelling(caller.address) : caller.address
     this.#outputs.push({ do: 'incoming', dialer: socket, listener: callee.socket, id, from: spelling })
   }
 
@@ -331,6 +338,14 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
       return this.#acknowledge('dial', dial.dialer, dial.call, [error.slice(0, MAX_ERROR)], true, 'ERR_DIAL_REFUSED')
     }
     this.#refuse('dial', dial.dialer, dial.call, decodeError(error, 'ERR_DIAL_REFUSED').code)
+  }
+
+  #unopened (socket: string, id: string, reason: Reason): void {
+    const dial = this.#dials.get(dialKey(socket, id))
+    if (dial != null) {
+      this.#endDial(dial)
+      this.#refuse('dial', dial.dialer, dial.call, reason)
+    }
   }
 
   #endDial (dial: Dial): void {
@@ -381,7 +396,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     for (const address of this.#announcer.dueForOriginals(now)) {
       const entry = this.#directory.find(address)
       if (entry != null) {
-        this.#outputs.push({ do: 'announce', address: spellingForOriginals(entry), except: entry.socket })
+        this.#outputs.push({ do: 'announce', address: originalSpelling(entry.address), except: entry.socket })
       }
     }
     const changes = this.#announcer.dueForStars(now)
