@@ -92,19 +92,23 @@ export class StarClient extends TypedEventEmitter<StarClientEvents> implements A
    */
   async dial (peer: string | PeerId, options: { signal?: AbortSignal } = {}): Promise<StarStream> {
     const { signal } = options
+    if (this.#closed) {
+      throw new StarError('ERR_STOPPED')
+    }
     const name = peer.toString()
     const to = name.startsWith('/') ? requireStarAddress(name).canonical : this.#addressOf(name)
     await this.#member.whenJoined(signal)
     signal?.throwIfAborted()
     const { end, accepted } = this.#member.dial(to, slot => new StarStream(slot, to))
-    const onAbort = (): void => { end.abort() }
-    signal?.addEventListener('abort', onAbort)
-    try {
-      await accepted
-      signal?.throwIfAborted()
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-    }
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        end.abort()
+        reject(signal?.reason as Error)
+      }
+      signal?.addEventListener('abort', onAbort)
+      // without waiting for a peer that may never answer
+      void accepted.then(resolve, reject).finally(() => { signal?.removeEventListener('abort', onAbort) })
+    })
     return end
   }
 

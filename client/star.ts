@@ -1,5 +1,5 @@
 // One membership in one star: the driver of a session over socket.io, and of the streams that go through it.
-import { platformOptions } from '#socket'
+import { gatherWrites, platformOptions } from '#socket'
 import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import { TypedEventEmitter } from 'main-event'
 import { io } from 'socket.io-client'
@@ -52,6 +52,8 @@ export interface MemberEvents {
   peer: CustomEvent<string>
   /** A peer has left: its id. */
   left: CustomEvent<string>
+  /** Left on purpose. */
+  stopped: CustomEvent
   /** The last stream is over. */
   idle: CustomEvent
 }
@@ -136,26 +138,36 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     this.#loseStreams(new StarError('ERR_STOPPED'))
     this.#feed({ type: 'stop' })
     this.#alarm.clear()
+    this.safeDispatchEvent('stopped')
   }
 
-  /** Resolves when joined; rejects with the reason as soon as a try to join has failed, or when the signal is aborted. */
+  /**
+   * Resolves when joined; rejects with the reason as soon as a try to join has failed, at once while another connection
+   * has our place, or when the signal is aborted.
+   */
   async whenJoined (signal?: AbortSignal): Promise<void> {
     if (this.joined) {
       return
     }
     signal?.throwIfAborted()
+    if (this.#session.state === 'replaced') {
+      throw new StarError('ERR_REPLACED')
+    }
     await new Promise<void>((resolve, reject) => {
       const settle = (act: () => void): void => {
         this.removeEventListener('joined', onJoined)
         this.removeEventListener('down', onDown)
+        this.removeEventListener('stopped', onStopped)
         signal?.removeEventListener('abort', onAbort)
         act()
       }
       const onJoined = (): void => { settle(resolve) }
       const onDown = (event: CustomEvent<StarError>): void => { settle(() => { reject(event.detail) }) }
+      const onStopped = (): void => { settle(() => { reject(new StarError('ERR_STOPPED')) }) }
       const onAbort = (): void => { settle(() => { reject(toError(signal?.reason)) }) }
       this.addEventListener('joined', onJoined)
       this.addEventListener('down', onDown)
+      this.addEventListener('stopped', onStopped)
       signal?.addEventListener('abort', onAbort)
       this.start()
     })
@@ -265,7 +277,10 @@ export class Member extends TypedEventEmitter<MemberEvents> {
       auth: { protocol: PROTOCOL }
     })
     this.#socket = socket
-    socket.on('connect', () => { this.#from(socket, { type: 'open', socket: socket.id ?? '' }) })
+    socket.on('connect', () => {
+      gatherWrites(socket)
+      this.#from(socket, { type: 'open', socket: socket.id ?? '' })
+    })
     socket.on('connect_error', error => { this.#lost(socket, connectError(error, this.star.url)) })
     socket.on('disconnect', () => { this.#lost(socket, new StarError('ERR_STAR_LOST')) })
     socket.on(Event.Incoming, (id: unknown, from: unknown, ack: unknown) => { this.#incoming(socket, id, from, ack) })

@@ -1,4 +1,5 @@
-// What waits on one socket: tells when bytes have left the process, and for how long nothing has.
+// What waits on one socket: gathers it, tells when bytes have left the process, and for how long nothing has.
+import { batchFlushes, carrierOf } from '../src/batch.ts'
 import type { Socket } from 'socket.io'
 import type { Half } from '../src/pull-stream/relay.ts'
 
@@ -21,6 +22,7 @@ export class Outbox {
   constructor (socket: Socket, now: number, onFlushed: (half: Half, bytes: number) => void) {
     this.#conn = socket.conn
     this.#lastProgress = now
+    batchFlushes(socket.conn, () => carrierOf(socket.conn.transport, 'socket'), process.nextTick)
     socket.conn.on('flush', () => {
       this.#leaving.push(...this.#gathering.splice(0))
     })

@@ -126,6 +126,8 @@ export class StarDriver {
     this.#closed = true
     clearInterval(this.#sweep)
     this.#io.to('star').emit(Event.Restarting, { reconnectIn: this.#options.restartDelay })
+    // what is sent goes out at the end of the turn; closing would throw it away
+    await new Promise<void>(resolve => { setImmediate(resolve) })
     // a client that sleeps, or whose socket is braked, would keep us waiting for its close frame for half a minute
     const goodbye = setTimeout(() => { this.#carriers.forEach(carrier => { carrier.destroy() }) }, GOODBYE)
     // closing the server, unlike disconnecting its sockets, lets original clients come back by themselves

@@ -1,0 +1,19 @@
+// The list of contenders, each loaded only in the processes that run it.
+import type { Rival } from './types.ts'
+
+const LOAD: Record<string, () => Promise<Rival>> = {
+  'star': async () => (await import('./star.ts')).star,
+  'star-raw': async () => (await import('./star-raw.ts')).starRaw,
+  'circuit-relay': async () => (await import('./circuit-relay.ts')).circuitRelay,
+  'original': async () => (await import('./original.ts')).original,
+  'original-raw': async () => (await import('./original-raw.ts')).originalRaw,
+  'ws': async () => (await import('./ws.ts')).ws,
+  'socket.io': async () => (await import('./socket.io.ts')).socketIo
+}
+
+/** Finds a contender by its name. */
+export async function rival (name: string): Promise<Rival> {
+  const load = LOAD[name]
+  if (load === undefined) throw new Error(`there is no contender called ${name}; there are ${Object.keys(LOAD).join(', ')}`)
+  return await load()
+}

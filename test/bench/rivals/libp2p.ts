@@ -1,0 +1,69 @@
+// A libp2p node as an end of a bench: the same encryption, muxer and limits whatever the transport.
+import type { Connection, PeerId, PrivateKey, Stream } from '@libp2p/interface'
+import { generateKeyPair, privateKeyFromProtobuf } from '@libp2p/crypto/keys'
+import { noise } from '@libp2p/noise'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Libp2pOptions } from 'libp2p'
+import type { Channel, End, EndOptions, Link } from './types.ts'
+
+const PROTOCOL = '/star-bench/1.0.0'
+const MANY = 100_000
+
+/** The part of a libp2p node that an end needs. */
+interface Node {
+  peerId: PeerId
+  handle: (protocol: string, handler: (stream: Stream) => void, options: object) => Promise<void>
+  dial: (peer: ReturnType<typeof multiaddr>, options: { signal: AbortSignal }) => Promise<Connection>
+  stop: () => void | Promise<void>
+}
+
+/** Options that every node of a bench shares: nothing limits the number of dials, nothing but the bench speaks. */
+export async function common (options: { key?: Uint8Array }): Promise<Libp2pOptions & { privateKey: PrivateKey }> {
+  return {
+    privateKey: options.key === undefined ? await generateKeyPair('Ed25519') : privateKeyFromProtobuf(options.key),
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: { denyDialMultiaddr: () => false },
+    connectionMonitor: { enabled: false },
+    connectionManager: { maxConnections: MANY, inboundConnectionThreshold: MANY, maxIncomingPendingConnections: MANY }
+  }
+}
+
+/** Makes an end of a started node. */
+export async function end (node: Node, address: string, options: EndOptions): Promise<End> {
+  const many = { maxInboundStreams: MANY, maxOutboundStreams: MANY, runOnLimitedConnection: true }
+  await node.handle(PROTOCOL, stream => options.onChannel(channel(stream)), many)
+  return {
+    address,
+    dial: async peer => link(await node.dial(multiaddr(peer), { signal: AbortSignal.timeout(10_000) })),
+    close: async () => await node.stop()
+  }
+}
+
+function link (connection: Connection): Link {
+  return {
+    open: async () => channel(await connection.newStream(PROTOCOL, { maxOutboundStreams: MANY, runOnLimitedConnection: true })),
+    close: async () => await connection.close()
+  }
+}
+
+function channel (stream: Stream): Channel {
+  stream.addEventListener('remoteCloseWrite', () => { stream.close().catch(() => {}) })
+  return {
+    write: chunk => {
+      if (stream.send(chunk)) return undefined
+      return new Promise((resolve, reject) => {
+        stream.addEventListener('drain', () => resolve(), { once: true })
+        stream.addEventListener('close', () => reject(new Error('the stream was closed while it was full')), { once: true })
+      })
+    },
+    onData: listener => {
+      stream.addEventListener('message', ({ data }) => {
+        if (data instanceof Uint8Array) listener(data)
+        else for (const chunk of data) listener(chunk)
+      })
+    },
+    close: async () => await stream.close()
+  }
+}

@@ -1,0 +1,24 @@
+// Ours: libp2p nodes through our star, with Noise and Yamux.
+import { createLibp2p } from 'libp2p'
+import { star as createStar } from '../../../client/index.ts'
+import { common, end } from './libp2p.ts'
+import { startServer } from './star-server.ts'
+import type { Rival } from './types.ts'
+
+export const star: Rival = {
+  name: 'star',
+  about: 'libp2p nodes with Noise and Yamux through our star, relayed; defaults, but an address may come as often as it likes',
+  like: 'star',
+  startServer,
+
+  startEnd: async (server, options) => {
+    const { transport, discovery } = createStar()
+    const node = await createLibp2p({
+      ...await common(options),
+      addresses: { listen: options.listen === false ? [] : [server] },
+      transports: [transport],
+      peerDiscovery: [discovery]
+    })
+    return await end(node, `${server}/p2p/${node.peerId.toString()}`, options)
+  }
+}
