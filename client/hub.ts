@@ -94,7 +94,11 @@ export class Hub {
     entry.member.addEventListener('peer', event => {
       this.#peerListeners.forEach(listener => { listener(event.detail, entry.member.star) })
     })
-    entry.member.addEventListener('idle', () => { this.#lingerIfUnused(entry) })
+    entry.member.addEventListener('idle', () => {
+      if (this.#entries.has(init.star.url)) {
+        this.#lingerIfUnused(entry)
+      }
+    })
     return entry
   }
 

@@ -54,6 +54,9 @@ export interface StarInit {
   ca?: string | string[]
 }
 
+/** The least that a number may be. */
+const LEAST: Partial<Record<keyof StarInit, number>> = { timeout: 1, retryMin: 1, retryMax: 1, window: 65_536 }
+
 /** All options, filled in. */
 export type ResolvedStarInit = Required<Omit<StarInit, 'ca'>> & Pick<StarInit, 'ca'>
 
@@ -77,8 +80,9 @@ export function resolve (init: StarInit = {}): ResolvedStarInit {
     if (typeof chosen !== typeof value) {
       throw new StarError('ERR_OPTIONS', { detail: `${name} must be a ${typeof value}` })
     }
-    if (typeof chosen === 'number' && (!Number.isSafeInteger(chosen) || chosen < 0)) {
-      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a whole number, 0 or more` })
+    const least = LEAST[name as keyof StarInit] ?? 0
+    if (typeof chosen === 'number' && (!Number.isSafeInteger(chosen) || chosen < least)) {
+      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a whole number of at least ${least}` })
     }
   }
   return resolved

@@ -257,8 +257,8 @@ export class Member extends TypedEventEmitter<MemberEvents> {
       case 'joined':
         this.#lastError = undefined
         this.#window = Math.min(this.#init.options.window, output.welcome.window)
-        this.#peers.clear()
         this.safeDispatchEvent('joined')
+        this.#gone([...this.#peers].filter(peer => !output.welcome.peers.includes(peer)))
         return this.#told(output.welcome.peers)
       case 'down':
         this.#lastError = output.error
@@ -365,14 +365,19 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     if (!isPeerChanges(changes)) {
       return
     }
-    for (const peer of changes.left) {
-      this.#peers.delete(peer)
-      this.safeDispatchEvent('left', { detail: peer })
-      if (peer === this.#init.self) {
-        this.#feed({ type: 'vacant' })
-      }
+    this.#gone(changes.left)
+    if (changes.left.includes(this.#init.self)) {
+      this.#feed({ type: 'vacant' })
     }
     this.#told(changes.joined)
+  }
+
+  #gone (peers: readonly string[]): void {
+    for (const peer of peers) {
+      if (this.#peers.delete(peer)) {
+        this.safeDispatchEvent('left', { detail: peer })
+      }
+    }
   }
 
   #told (peers: readonly string[]): void {

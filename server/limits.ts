@@ -47,13 +47,14 @@ export class Limits {
  * The address that limits go by: IPv4 as it is, IPv6 by its /64, since whoever has one address there has them all.
  */
 export function limitKey (address: string): string {
-  if (address.startsWith('::ffff:') && address.includes('.')) {
-    return address.slice('::ffff:'.length)
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped != null) {
+    return mapped
   }
   if (!address.includes(':')) {
     return address
   }
-  const [head = '', tail] = address.split('::')
+  const [head = '', tail] = address.toLowerCase().split('::')
   const groups = head === '' ? [] : head.split(':')
   const rest = tail == null || tail === '' ? [] : tail.split(':')
   const zeros = tail == null ? [] : Array.from({ length: Math.max(0, 8 - groups.length - rest.length) }, () => '0')

@@ -233,6 +233,14 @@ export function resolve (options: ServerOptions = {}): ResolvedOptions {
       throw new StarError('ERR_OPTIONS', { detail: `${name} must be a whole number of at least ${least}` })
     }
   }
+  for (const name of ['key', 'cert', 'pfx', 'passphrase'] as const) {
+    if (resolved[name] != null && typeof resolved[name] !== 'string') {
+      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a string` })
+    }
+  }
+  if (resolved.names != null && (!Array.isArray(resolved.names) || resolved.names.some(name => typeof name !== 'string'))) {
+    throw new StarError('ERR_OPTIONS', { detail: 'names must be a list of strings' })
+  }
   if (resolved.port > 65_535) {
     throw new StarError('ERR_OPTIONS', { detail: 'port must be at most 65535' })
   }

@@ -22,7 +22,7 @@ export class Outbox {
   constructor (socket: Socket, now: number, onFlushed: (half: Half, bytes: number) => void) {
     this.#conn = socket.conn
     this.#lastProgress = now
-    batchFlushes(socket.conn, () => carrierOf(socket.conn.transport, 'socket'), process.nextTick)
+    batchFlushes(socket.conn, () => carrierOf(socket.conn.transport, 'socket'), run => { process.nextTick(run) })
     socket.conn.on('flush', () => {
       this.#leaving.push(...this.#gathering.splice(0))
     })

@@ -94,9 +94,7 @@ export class StarDriver {
       this.#carriers.add(carrier)
       carrier.once('close', () => { this.#carriers.delete(carrier) })
     })
-    this.#io.use((socket, next) => {
-      this.#admit(socket).then(next, next)
-    })
+    this.#io.use((socket, next) => { void this.#admit(socket, next) })
     this.#io.on('connection', socket => { this.#welcome(socket) })
     this.#sweep = setInterval(() => { this.#closeStalled() }, SWEEP)
   }
@@ -139,16 +137,16 @@ export class StarDriver {
   }
 
   /** Decides whether a socket may stay. */
-  async #admit (socket: Socket): Promise<Error | undefined> {
+  async #admit (socket: Socket, decide: (error?: Error) => void): Promise<void> {
     const refusal = this.#visitors.size >= this.#options.maxConnections
       ? new StarError('ERR_TOO_MANY_CONNECTIONS', { retryAfter: this.#options.pingTimeout })
       : await this.#limits.take('connection', this.#addressOf(socket))
     if (refusal == null) {
-      return undefined
+      return decide()
     }
     this.#metrics.refused(refusal.code)
     setImmediate(() => { socket.conn.close() })
-    return Object.assign(new Error(refusal.message), { data: encodeError('star', refusal) })
+    decide(Object.assign(new Error(refusal.message), { data: encodeError('star', refusal) }))
   }
 
   #addressOf (socket: Socket): string {

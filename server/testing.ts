@@ -1,7 +1,8 @@
 /**
  * @packageDocumentation
  *
- * A star server for tests: on loopback, on any free port, generous with its limits, and it can be stopped and started again in place.
+ * A star server for tests: on loopback, on any free port, generous with its limits, and it can be stopped and started
+ * again in place.
  *
  * ```ts
  * import { createTestStar } from 'libp2p-star/testing'

@@ -5,6 +5,9 @@ import type { Component, Multiaddr } from '@multiformats/multiaddr'
 
 const HOSTS: ReadonlySet<string> = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'])
 
+/** What a host name may consist of: anything else could change the meaning of the URL. */
+const NAME = /^[\w.-]+$/
+
 /** The component that makes a multiaddr a star address, code 479 of the multiaddr table. */
 export const STAR_PROTOCOL = 'p2p-websocket-star'
 
@@ -35,7 +38,7 @@ export function parseStarAddress (address: string | Multiaddr): StarAddress | un
     return undefined
   }
   const host = parts.shift()
-  if (host?.value == null || !HOSTS.has(host.name)) {
+  if (host?.value == null || !HOSTS.has(host.name) || (host.name.startsWith('dns') && !NAME.test(host.value))) {
     return undefined
   }
   const tcp = parts[0]?.name === 'tcp' ? parts.shift() : undefined

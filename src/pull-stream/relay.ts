@@ -111,7 +111,9 @@ export class Relay implements Machine<RelayEvent, RelayOutput> {
     let sum = 0
     for (const pairs of this.#sockets.values()) {
       for (const pair of pairs.values()) {
-        sum += pair.dialer.inFlight + pair.listener.inFlight
+        for (const half of [pair.dialer, pair.listener]) {
+          sum += half.over ? 0 : half.inFlight
+        }
       }
     }
     return sum / 2 // each stream stands under both of its sockets
@@ -155,7 +157,7 @@ export class Relay implements Machine<RelayEvent, RelayOutput> {
         this.#frame(event.socket, event.name, event.payload, now)
         break
       case 'flushed':
-        this.#flushed(event.half, event.bytes)
+        this.#flushed(event.half, event.bytes, now)
         break
       case 'disconnect':
         this.#disconnect(event.socket)
@@ -187,7 +189,7 @@ export class Relay implements Machine<RelayEvent, RelayOutput> {
       case 'accept':
         return this.#accept(half, payload)
       case 'credit':
-        return isCredit(payload) && !half.reader.original ? this.#arrived(half, payload) : undefined
+        return isCredit(payload) && !half.reader.original ? this.#arrived(half, payload, now) : undefined
       case 'abort':
         if (!half.writer.original) {
           this.#toWriter(half, 'abort', endReason(payload, half.writer))
@@ -225,12 +227,14 @@ export class Relay implements Machine<RelayEvent, RelayOutput> {
   }
 
   /** Bytes of a half have come to their reader, by its own word or, for an original one, by being flushed. */
-  #arrived (half: Half, bytes: number): void {
+  #arrived (half: Half, bytes: number, now: number): void {
     const granted = Math.min(bytes, half.inFlight) // nobody can grant what was never sent
     half.inFlight -= granted
     if (half.writer.original) {
       if (half.braked && half.inFlight <= this.#options.pairBudget / 4) {
         this.#release(half)
+      } else if (half.braked && granted > 0) {
+        this.#expectBy(half, now) // slow is not stalled
       }
     } else if (granted > 0) {
       half.ungranted += granted
@@ -241,21 +245,27 @@ export class Relay implements Machine<RelayEvent, RelayOutput> {
     }
   }
 
-  #flushed (half: Half, bytes: number): void {
+  #flushed (half: Half, bytes: number, now: number): void {
     if (half.reader.original && !half.over) {
-      this.#arrived(half, chunkCost(bytes))
+      this.#arrived(half, chunkCost(bytes), now)
     }
   }
 
   #brake (half: Half, now: number): void {
     half.braked = true
-    this.#stalled.set(half, now + this.#options.stallTimeout)
+    this.#expectBy(half, now)
     const { socket } = half.writer
     const brakes = this.#brakes.get(socket) ?? 0
     this.#brakes.set(socket, brakes + 1)
     if (brakes === 0) {
       this.#outputs.push({ do: 'pause', socket })
     }
+  }
+
+  /** From now on the reader has its full time again to read something. */
+  #expectBy (half: Half, now: number): void {
+    this.#stalled.delete(half) // so that they stand in the order of their deadlines
+    this.#stalled.set(half, now + this.#options.stallTimeout)
   }
 
   #release (half: Half): void {

@@ -1,4 +1,4 @@
-// Who is registered under which address: found by any spelling of the address, or by the peer in it.
+// Who can be dialled under which address: found by any spelling of the address, or by the peer in it.
 import { canonicalAddress, peerOfAddress } from '../address.ts'
 import { isAddress } from './protocol.ts'
 import type { Generation } from './protocol.ts'
@@ -9,11 +9,11 @@ export interface Registration {
   readonly address: string
   readonly socket: string
   readonly generation: Generation
-  /** Whether others may discover and dial it. */
+  /** Whether others may discover and dial it; only then it stands in the directory. */
   readonly listed: boolean
 }
 
-/** All joined addresses of a star. */
+/** All addresses of a star that can be dialled. */
 export class Directory {
   readonly #table = new Map<string, Registration>()
   readonly #byPeer = new Map<string, Set<Registration>>()
@@ -22,9 +22,9 @@ export class Directory {
     return this.#table.size
   }
 
-  /** All that others may discover, in the order in which they joined. */
-  listed (): Registration[] {
-    return [...this.#table.values()].filter(entry => entry.listed)
+  /** All of them, in the order in which they joined. */
+  all (): Registration[] {
+    return [...this.#table.values()]
   }
 
   add (entry: Registration): void {
@@ -35,7 +35,7 @@ export class Directory {
     }
   }
 
-  /** Removes an address; returns its peer when that was the last listed address it had. */
+  /** Removes an address; returns its peer when that was the last address it had. */
   remove (entry: Registration): string | undefined {
     this.#table.delete(entry.address)
     const peer = peerOfAddress(entry.address)
@@ -44,10 +44,11 @@ export class Directory {
       return undefined
     }
     entries.delete(entry)
-    if (entries.size === 0) {
-      this.#byPeer.delete(peer)
+    if (entries.size > 0) {
+      return undefined
     }
-    return entry.listed && ![...entries].some(other => other.listed) ? peer : undefined
+    this.#byPeer.delete(peer)
+    return peer
   }
 
   /** What is registered under that address, in whatever spelling. */
@@ -56,13 +57,13 @@ export class Directory {
     return address == null ? undefined : this.#table.get(address)
   }
 
-  /** What is listed under that address, else the newest listed address of the peer in it: a star may go by several names. */
-  findListed (spelling: unknown): Registration | undefined {
+  /** What is registered under that address, else the newest address of the peer in it: a star may go by several names. */
+  findPeer (spelling: unknown): Registration | undefined {
     const found = this.find(spelling)
-    if (found?.listed === true) {
+    if (found != null) {
       return found
     }
     const peer = isAddress(spelling) ? peerOfAddress(canonicalAddress(spelling) ?? '') : undefined
-    return [...this.#byPeer.get(peer ?? '') ?? []].findLast(entry => entry.listed)
+    return [...this.#byPeer.get(peer ?? '') ?? []].at(-1)
   }
 }

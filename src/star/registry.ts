@@ -60,7 +60,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     return times.length === 0 ? undefined : Math.min(...times)
   }
 
-  /** How many addresses are joined, listed or not. */
+  /** How many addresses can be dialled. */
   get size (): number {
     return this.#directory.size
   }
@@ -77,7 +77,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
 
   /** The addresses that can be dialled, canonical. */
   addresses (): string[] {
-    return this.#directory.listed().map(entry => entry.address)
+    return this.#directory.all().map(entry => entry.address)
   }
 
   input (event: RegistryEvent, now: number): readonly RegistryOutput[] {
@@ -241,28 +241,34 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
       return this.#refuse('join', join.socket, call, 'ERR_TOO_MANY_ADDRESSES')
     }
     const former = this.#directory.find(join.address)
-    if (former == null && this.#directory.size >= this.#options.maxPeers) {
+    if (join.listed && former == null && this.#directory.size >= this.#options.maxPeers) {
       return this.#refuse('join', join.socket, call, 'ERR_TOO_MANY_PEERS')
     }
-    if (former != null) {
+    if (former != null && (join.listed || former.socket === join.socket)) {
       this.#remove(former, now)
       if (former.socket !== join.socket && former.generation === 'star') {
         this.#outputs.push({ do: 'replaced', socket: former.socket, address: former.address })
       }
     }
-    this.#directory.add(join)
     client.addresses.add(join.address)
-    if (join.listed && this.#announcer.joined(join.address, peerOfAddress(join.address), now)) {
-      this.#outputs.push({ do: 'announce', address: originalSpelling(join.address), except: join.socket })
+    if (join.listed) {
+      this.#list(join, now)
     }
     this.#acknowledge('join', join.socket, call, [null, null, this.#othersFor(join)], true)
+  }
+
+  #list (join: Registration, now: number): void {
+    this.#directory.add(join)
+    if (this.#announcer.joined(join.address, peerOfAddress(join.address), now)) {
+      this.#outputs.push({ do: 'announce', address: originalSpelling(join.address), except: join.socket })
+    }
   }
 
   #othersFor (self: Registration): Welcome | string[] {
     if (self.generation === 'star') {
       return { peers: this.#announcer.sample(peerOfAddress(self.address)), window: this.#options.pairBudget }
     }
-    return this.#directory.listed().filter(entry => entry !== self).map(entry => originalSpelling(entry.address))
+    return this.#directory.all().filter(entry => entry !== self).map(entry => originalSpelling(entry.address))
   }
 
   #leave (socket: string, spelling: unknown, now: number): void {
@@ -271,6 +277,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
       return
     }
     this.#clients.get(socket)?.challenges.delete(address)
+    this.#clients.get(socket)?.addresses.delete(address)
     for (const [call, join] of this.#joins) {
       if (join.socket === socket && join.address === address) {
         this.#joins.delete(call)
@@ -286,9 +293,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
   #remove (entry: Registration, now: number): void {
     this.#clients.get(entry.socket)?.addresses.delete(entry.address)
     const peer = this.#directory.remove(entry)
-    if (entry.listed) {
-      this.#announcer.left(entry.address, peer, now)
-    }
+    this.#announcer.left(entry.address, peer, now)
   }
 
   #dial (socket: string, call: number, from: unknown, to: unknown, id: unknown, now: number): void {
@@ -296,8 +301,8 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     if (client == null) {
       return
     }
-    const caller = this.#directory.find(from)
-    if (caller?.socket !== socket) {
+    const caller = isAddress(from) ? canonicalAddress(from) : undefined
+    if (caller == null || !client.addresses.has(caller)) {
       return this.#refuse('dial', socket, call, 'ERR_NOT_JOINED')
     }
     if (!isName(id, MAX_DIAL_ID)) {
@@ -306,7 +311,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     if (client.dialling >= this.#options.dialsInFlight) {
       return this.#refuse('dial', socket, call, 'ERR_TOO_MANY_IN_FLIGHT')
     }
-    const callee = this.#directory.findListed(to)
+    const callee = this.#directory.findPeer(to)
     if (callee == null) {
       return this.#refuse('dial', socket, call, 'ERR_PEER_NOT_FOUND')
     }
@@ -319,7 +324,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     }
     this.#dials.set(key, { id, call, dialer: socket, listener: callee.socket, deadline: now + this.#options.dialTimeout })
     client.dialling++
-    const spelling = callee.generation === 'original' ? originalSpelling(caller.address) : caller.address
+    const spelling = callee.generation === 'original' ? originalSpelling(caller) : caller
     this.#outputs.push({ do: 'incoming', dialer: socket, listener: callee.socket, id, from: spelling })
   }
 

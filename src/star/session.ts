@@ -105,7 +105,7 @@ export class Session implements Machine<SessionEvent, SessionOutput> {
       case 'vacant':
         return this.#state === 'replaced' ? this.#introduce(this.#socket, now) : []
       case 'restarting':
-        this.#restartingIn = event.reconnectIn
+        this.#restartingIn = this.#state === 'stopped' || this.#state === 'waiting' ? 0 : event.reconnectIn
         return []
     }
   }
@@ -195,6 +195,8 @@ export class Session implements Machine<SessionEvent, SessionOutput> {
   #stop (): readonly SessionOutput[] {
     const connected = this.#state !== 'stopped' && this.#state !== 'waiting'
     this.#state = 'stopped'
+    this.#attempts = 0
+    this.#restartingIn = 0
     this.#wakeAt = undefined
     return connected ? [{ do: 'disconnect' }] : []
   }
