@@ -5,9 +5,10 @@ import type { Reason } from '../src/errors.ts'
 import type { ResolvedOptions } from './options.ts'
 
 /** What is limited. */
-export type Limited = 'connection' | 'join' | 'dial'
+export type Limited = 'upgrade' | 'connection' | 'join' | 'dial'
 
 const REFUSALS: Record<Limited, Reason> = {
+  upgrade: 'ERR_TOO_MANY_CONNECTIONS',
   connection: 'ERR_TOO_MANY_CONNECTIONS',
   join: 'ERR_TOO_MANY_JOINS',
   dial: 'ERR_TOO_MANY_DIALS'
@@ -23,6 +24,8 @@ export class Limits {
   constructor (options: Pick<ResolvedOptions, 'connectionsPerSecond' | 'joinsPerSecond' | 'dialsPerSecond'>) {
     const limiter = (rate: number): RateLimiterMemory => new RateLimiterMemory({ points: rate * WINDOW, duration: WINDOW })
     this.#limiters = {
+      // twice as many, so that whoever comes a little too often still gets to hear why
+      upgrade: limiter(2 * options.connectionsPerSecond),
       connection: limiter(options.connectionsPerSecond),
       join: limiter(options.joinsPerSecond),
       dial: limiter(options.dialsPerSecond)

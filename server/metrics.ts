@@ -37,7 +37,8 @@ export class Metrics {
     this.#broken = new Counter({
       name: 'star_streams_broken_total', help: 'streams ended by the star, by code', labelNames: ['code'], registers
     })
-    this.#replaced = new Counter({ name: 'star_replaced_total', help: 'addresses taken over from another socket', registers })
+    const help = 'addresses of star clients taken over by another socket'
+    this.#replaced = new Counter({ name: 'star_replaced_total', help, registers })
     const gauge = (name: string, help: string, value: () => number): void => {
       // a gauge registers itself
       void new Gauge({ name, help, registers, collect () { this.set(value()) } })

@@ -1,7 +1,6 @@
 // The star's driver: puts socket.io's events into the register and the relay, and performs what they answer.
 import { randomBytes } from 'node:crypto'
 import { publicKeyFromProtobuf } from '@libp2p/crypto/keys'
-import { peerIdFromPublicKey } from '@libp2p/peer-id'
 import { Server } from 'socket.io'
 import { fromString } from 'uint8arrays/from-string'
 import { Alarm } from '../src/alarm.ts'
@@ -41,6 +40,12 @@ const SWEEP = 1_000
 /** Milliseconds that clients have to say goodbye when the star closes. */
 const GOODBYE = 1_000
 
+/** Milliseconds that a WebSocket has to speak socket.io. */
+const CONNECT_TIMEOUT = 5_000
+
+/** WebSockets above `maxConnections` that may be open for as long as it takes to tell them that there are too many. */
+const SPARE = 100
+
 /** What the driver needs beside its options. */
 export interface StarDriverInit {
   readonly options: ResolvedOptions
@@ -73,7 +78,7 @@ export class StarDriver {
     this.#limits = new Limits(options)
     this.#registry = new Registry(options, {
       random: bytes => randomBytes(bytes).toString('hex'),
-      peerIdOf: key => peerIdFromPublicKey(publicKeyFromProtobuf(fromString(key, 'base16'))).toString(),
+      peerIdOf: key => publicKeyFromProtobuf(fromString(key, 'base16')).toString(),
       isOwnName,
       wallClock: () => Date.now()
     })
@@ -88,7 +93,10 @@ export class StarDriver {
       perMessageDeflate: false,
       pingInterval: options.pingInterval,
       pingTimeout: options.pingTimeout,
-      allowRequest: (request, decide) => { decide(null, isAllowedOrigin(request, options.corsOrigin)) }
+      connectTimeout: CONNECT_TIMEOUT,
+      allowRequest: (request, decide) => {
+        void this.#mayUpgrade(request).then(may => { decide(null, may) })
+      }
     })
     http.on('upgrade', (_request, carrier) => {
       this.#carriers.add(carrier)
@@ -136,11 +144,24 @@ export class StarDriver {
     this.#relayAlarm.clear()
   }
 
+  /** Decides whether a request may become a WebSocket at all; what is refused here is told no code. */
+  async #mayUpgrade (request: IncomingMessage): Promise<boolean> {
+    if (!isAllowedOrigin(request, this.#options.corsOrigin)) {
+      return false
+    }
+    const refused = this.#carriers.size > this.#options.maxConnections + SPARE ||
+      await this.#limits.take('upgrade', this.#addressOf(request, request.socket.remoteAddress)) != null
+    if (refused) {
+      this.#metrics.refused('ERR_TOO_MANY_CONNECTIONS')
+    }
+    return !refused
+  }
+
   /** Decides whether a socket may stay. */
   async #admit (socket: Socket, decide: (error?: Error) => void): Promise<void> {
     const refusal = this.#visitors.size >= this.#options.maxConnections
       ? new StarError('ERR_TOO_MANY_CONNECTIONS', { retryAfter: this.#options.pingTimeout })
-      : await this.#limits.take('connection', this.#addressOf(socket))
+      : await this.#limits.take('connection', this.#addressOf(socket.request, socket.handshake.address))
     if (refusal == null) {
       return decide()
     }
@@ -149,9 +170,9 @@ export class StarDriver {
     decide(Object.assign(new Error(refusal.message), { data: encodeError('star', refusal) }))
   }
 
-  #addressOf (socket: Socket): string {
-    const forwarded = this.#options.trustProxy ? lastForwarded(socket.request) : undefined
-    return limitKey(forwarded ?? socket.handshake.address)
+  #addressOf (request: IncomingMessage, remote: string | undefined): string {
+    const forwarded = this.#options.trustProxy ? lastForwarded(request) : undefined
+    return limitKey(forwarded ?? remote ?? '')
   }
 
   #welcome (socket: Socket): void {
@@ -159,7 +180,8 @@ export class StarDriver {
     const outbox = new Outbox(socket, now(), (half, bytes) => {
       this.#carry(this.#relay.input({ type: 'flushed', half, bytes }, now()))
     })
-    const visitor: Visitor = { socket, generation, ip: this.#addressOf(socket), outbox, calls: new Map(), backlog: undefined }
+    const ip = this.#addressOf(socket.request, socket.handshake.address)
+    const visitor: Visitor = { socket, generation, ip, outbox, calls: new Map(), backlog: undefined }
     this.#visitors.set(socket.id, visitor)
     this.#tell({ type: 'connect', socket: socket.id, generation })
     // not `on`: its listeners run a tick later, after the frames that came in behind the event

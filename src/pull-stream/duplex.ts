@@ -6,7 +6,7 @@ import type { EndpointOptions, EndpointOutput, Send } from './endpoint.ts'
 import type { Kind, Side } from './protocol.ts'
 
 /** Bytes, or a list of them, as libp2p's streams yield. */
-export interface ByteList {
+interface ByteList {
   subarray (): Uint8Array
 }
 

@@ -1,5 +1,7 @@
 // Too much of everything: what is beyond a limit is refused with its code and with when to come back, and others don't feel it.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
 import { connect } from '../../client/index.ts'
 import { StarError } from '../../src/errors.ts'
 import { Event } from '../../src/star/protocol.ts'
@@ -184,5 +186,22 @@ describe('floods', () => {
     assert.equal(await stage.metric('star_streams'), 0)
     assert.equal(await stage.metric('star_bytes_in_flight'), 0)
     assert.equal(await stage.metric('rendezvous_peers'), 2)
+  })
+
+  it('of WebSockets that never speak socket.io are cut, and those that got in are closed after a while', async function () {
+    this.timeout(15_000)
+    await setting({ connectionsPerSecond: 1 })
+    const url = `${stage.star.server.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`
+    const headers = { 'x-forwarded-for': ATTACKER.from }
+    const sockets = Array.from({ length: 50 }, () => new WebSocket(url, { headers }))
+    const closed = await Promise.all(sockets.map(async socket => await Promise.race([
+      once(socket, 'open').then(async () => {
+        await once(socket, 'close')
+        return true
+      }),
+      once(socket, 'unexpected-response').then(() => false)
+    ])))
+    assert.equal(closed.filter(opened => opened).length, 2 * BURST)
+    assert.equal(await stage.refusals('ERR_TOO_MANY_CONNECTIONS'), 50 - 2 * BURST)
   })
 })

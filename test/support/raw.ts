@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { generateKeyPair, publicKeyToProtobuf } from '@libp2p/crypto/keys'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { io } from 'socket.io-client'
 import { createTestStar } from '../../server/testing.ts'
 import { parseStarAddress } from '../../src/address.ts'
@@ -34,7 +33,7 @@ export interface Identity {
 export async function makeIdentity (privateKey?: PrivateKey): Promise<Identity> {
   const own = privateKey ?? await generateKeyPair('Ed25519')
   const key = Buffer.from(publicKeyToProtobuf(own.publicKey)).toString('hex')
-  return { id: peerIdFromPrivateKey(own).toString(), privateKey: own, key }
+  return { id: own.publicKey.toString(), privateKey: own, key }
 }
 
 /** How a client connects. */
