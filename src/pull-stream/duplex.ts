@@ -41,6 +41,7 @@ export class PullDuplex {
   #sunk = false
   #reader: (() => void) | undefined
   #writer: (() => void) | undefined
+  #breakOff: ((error: StarError) => void) | undefined
 
   constructor (init: DuplexInit) {
     this.#init = init
@@ -103,11 +104,15 @@ export class PullDuplex {
       throw new StarError('ERR_STREAM_CLOSED', { detail: 'the sink was used already' })
     }
     this.#sunk = true
+    const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     try {
-      for await (const item of source) {
+      for (let next = await this.#next(items); next.done !== true; next = await this.#next(items)) {
+        const item = next.value
         await this.#send(item instanceof Uint8Array ? item : item.subarray())
       }
     } catch (cause) {
+      // not waited for: a source that waits for its own input returns when that comes
+      Promise.resolve(items.return?.()).catch(() => {})
       if (cause !== this.#error && cause !== this.#unread) {
         this.abort(cause instanceof Error ? cause : new StarError('ERR_STREAM_RESET', { detail: String(cause) }))
       }
@@ -115,6 +120,15 @@ export class PullDuplex {
     }
     this.#throwIfUnwritable()
     this.#perform(this.#endpoint.end())
+  }
+
+  /** What the source gives next; rejects as soon as nobody would read it, also while the source takes its time. */
+  async #next<T> (items: AsyncIterator<T> | Iterator<T>): Promise<IteratorResult<T>> {
+    this.#throwIfUnwritable()
+    return await new Promise<IteratorResult<T>>((resolve, reject) => {
+      this.#breakOff = reject
+      Promise.resolve(items.next()).then(resolve, reject)
+    })
   }
 
   async #send (bytes: Uint8Array): Promise<void> {
@@ -159,12 +173,16 @@ export class PullDuplex {
         case 'unread':
           this.#unread = output.error
           this.#writer?.()
+          this.#breakOff?.(output.error)
           break
         case 'closed':
           this.#error ??= output.error
           this.#ended ||= output.error == null
           this.#reader?.()
           this.#writer?.()
+          if (this.#error != null) {
+            this.#breakOff?.(this.#error)
+          }
           this.#init.onClose()
           break
       }

@@ -38,7 +38,9 @@ export class Worker {
 
   /** Forks it; `node` are flags for Node. */
   constructor (rival: string, role: string, node: string[] = []) {
-    const flags = ['--expose-gc', '--no-warnings', ...node]
+    // what `libp2p-star server` tells V8 about itself, in bin/tune.ts
+    const own = role === 'server' && rival.startsWith('star') ? ['--semi-space-growth-factor=1'] : []
+    const flags = ['--expose-gc', '--no-warnings', ...own, ...node]
     this.role = role
     this.#label = `${rival} ${role}`
     this.#child = fork(WORKER, [rival], { execArgv: flags, serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })

@@ -6,7 +6,6 @@ const MANY = 1_000_000
 
 /** Starts our server; all is default but how often one network address may come, since a bench is one address. */
 export async function startServer (options: ServerOptions): Promise<Server> {
-  await import('../../../bin/tune.ts') // as `libp2p-star server` does, in this process alone
   const server = await startStar({
     port: 0,
     refreshPeerListIntervalMS: options.announceEvery ?? 10_000,

@@ -224,6 +224,19 @@ describe('A source', () => {
 })
 
 describe('A sink', () => {
+  it('that waits for its source rejects at once when the other end reads no more, or the stream is lost', async () => {
+    for (const end of [
+      async ({ listener }: Wire) => { await listener.source.return() },
+      async ({ dialer }: Wire) => { dialer.lose(new StarError('ERR_STAR_LOST')) }
+    ]) {
+      const both = wire()
+      const idle: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => ({ next: async () => await new Promise(() => {}) }) }
+      const writing = both.dialer.sink(idle)
+      await end(both)
+      await assert.rejects(writing, StarError)
+    }
+  })
+
   it('that waits for credit is woken when the stream is lost, and lets go of its source', async () => {
     const { dialer } = wire()
     let released = false
