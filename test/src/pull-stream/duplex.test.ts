@@ -230,7 +230,8 @@ describe('A sink', () => {
       async ({ dialer }: Wire) => { dialer.lose(new StarError('ERR_STAR_LOST')) }
     ]) {
       const both = wire()
-      const idle: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => ({ next: async () => await new Promise(() => {}) }) }
+      const never = { next: async (): Promise<never> => await new Promise(() => {}) }
+      const idle: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => never }
       const writing = both.dialer.sink(idle)
       await end(both)
       await assert.rejects(writing, StarError)
