@@ -254,12 +254,14 @@ export class Member extends TypedEventEmitter<MemberEvents> {
       }
       case 'sign':
         return this.#sign(output.message)
-      case 'joined':
+      case 'joined': {
+        const there = new Set(output.welcome.peers)
         this.#lastError = undefined
         this.#window = Math.min(this.#init.options.window, output.welcome.window)
         this.safeDispatchEvent('joined')
-        this.#gone([...this.#peers].filter(peer => !output.welcome.peers.includes(peer)))
+        this.#gone([...this.#peers].filter(peer => !there.has(peer)))
         return this.#told(output.welcome.peers)
+      }
       case 'down':
         this.#lastError = output.error
         this.safeDispatchEvent('down', { detail: output.error })
