@@ -1,5 +1,5 @@
 // The options of the client side, for libp2p's transport and for the client without libp2p alike.
-import { StarError } from '../src/errors.ts'
+import { checkOptions } from '../src/options.ts'
 
 /** Options of {@link star} and {@link connect}. */
 export interface StarInit {
@@ -75,15 +75,6 @@ export const defaults: Required<Omit<StarInit, 'ca'>> = {
 export function resolve (init: StarInit = {}): ResolvedStarInit {
   const given = Object.fromEntries(Object.entries(init).filter(([, value]) => value !== undefined))
   const resolved: ResolvedStarInit = { ...defaults, ...given }
-  for (const [name, value] of Object.entries(defaults)) {
-    const chosen: unknown = resolved[name as keyof typeof defaults]
-    if (typeof chosen !== typeof value) {
-      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a ${typeof value}` })
-    }
-    const least = LEAST[name as keyof StarInit] ?? 0
-    if (typeof chosen === 'number' && (!Number.isSafeInteger(chosen) || chosen < least)) {
-      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a whole number of at least ${least}` })
-    }
-  }
+  checkOptions(resolved, defaults, LEAST, 0)
   return resolved
 }

@@ -1,5 +1,6 @@
 // Every option of the star server with its unit and default, and the check that refuses nonsense at the door.
 import { StarError } from '../src/errors.ts'
+import { checkOptions } from '../src/options.ts'
 
 /** Options of a star server. The first ten are those of the original server, under their old names. */
 export interface ServerOptions {
@@ -223,16 +224,7 @@ const LEAST: Partial<Record<keyof ServerOptions, number>> = { port: 0, announceD
 export function resolve (options: ServerOptions = {}): ResolvedOptions {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const resolved: ResolvedOptions = { ...defaults, ...given }
-  for (const [name, fallback] of Object.entries(defaults)) {
-    const value: unknown = resolved[name as keyof typeof defaults]
-    if (typeof value !== typeof fallback) {
-      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a ${typeof fallback}` })
-    }
-    const least = LEAST[name as keyof ServerOptions] ?? 1
-    if (typeof value === 'number' && (!Number.isSafeInteger(value) || value < least)) {
-      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a whole number of at least ${least}` })
-    }
-  }
+  checkOptions(resolved, defaults, LEAST, 1)
   for (const name of ['key', 'cert', 'pfx', 'passphrase'] as const) {
     if (resolved[name] != null && typeof resolved[name] !== 'string') {
       throw new StarError('ERR_OPTIONS', { detail: `${name} must be a string` })
