@@ -38,7 +38,7 @@ export async function startNode (options: ClientOptions, { listen, signal }: Nod
   if (listen) {
     await reach(options.star, signal)
   }
-  const s = star({ required: true })
+  const s = star({ required: true, ...options.secret == null ? {} : { secret: options.secret } })
   const libp2p = await createLibp2p({
     start: false,
     ...(options.identity == null ? {} : { privateKey: await loadIdentity(options.identity) }),
@@ -47,6 +47,7 @@ export async function startNode (options: ClientOptions, { listen, signal }: Nod
     peerDiscovery: [s.discovery],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })],
+    connectionMonitor: s.connectionMonitor,
     services: { identify: identify(), ping: ping() }
   })
   await libp2p.start()

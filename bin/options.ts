@@ -12,6 +12,7 @@ export interface ClientOptions {
   /** The star's address, without a peer id. */
   readonly star: string
   readonly identity?: string
+  readonly secret?: string
   readonly json?: boolean
 }
 
@@ -22,10 +23,11 @@ export function withStar (command: Command): Command {
     .addOption(jsonOption())
 }
 
-/** Adds `--star`, `--identity` and `--json`. */
+/** Adds `--star`, `--identity`, `--secret` and `--json`. */
 export function withNode (command: Command): Command {
   return withStar(command)
     .option('--identity <file>', 'file for the key of the peer id; made if it does not exist (default: a new peer id each time)')
+    .addOption(new Option('--secret <text>', 'the secret of a private star').env('STAR_SECRET'))
 }
 
 /** `--json`. */

@@ -11,17 +11,22 @@ export type PeerListener = (peer: string, star: StarAddress) => void
 interface Entry {
   readonly member: Member
   listeners: number
+  /** How many links may need the star for another path. */
+  holds: number
   lingering: ReturnType<typeof setTimeout> | undefined
 }
 
 /** All memberships of one node. */
 export class Hub {
   readonly #options: ResolvedStarInit
+  readonly #speaks: readonly string[]
   readonly #entries = new Map<string, Entry>()
   readonly #peerListeners = new Set<PeerListener>()
 
-  constructor (options: ResolvedStarInit) {
+  /** `speaks` are the protocols that are announced as spoken on streams. */
+  constructor (options: ResolvedStarInit, speaks: readonly string[]) {
     this.#options = options
+    this.#speaks = speaks
   }
 
   /** The membership in a star; one that only dials is made where there is none. It is let go some time after its last use. */
@@ -30,7 +35,8 @@ export class Hub {
       star,
       privateKey: identity.privateKey,
       self: identity.peerId.toString(),
-      options: this.#options
+      options: this.#options,
+      speaks: this.#speaks
     })
     this.#lingerIfUnused(entry)
     return entry.member
@@ -55,6 +61,21 @@ export class Hub {
       if (entry.listeners === 0) {
         member.answer = undefined
         member.list(false)
+        this.#lingerIfUnused(entry)
+      }
+    }
+  }
+
+  /** Keeps a membership, whoever uses it, until the returned function is called. */
+  hold (member: Member): () => void {
+    const entry = this.#entryOf(member)
+    if (entry == null) {
+      return () => {}
+    }
+    entry.holds++
+    return () => {
+      entry.holds--
+      if (this.#entryOf(member) != null) {
         this.#lingerIfUnused(entry)
       }
     }
@@ -89,7 +110,7 @@ export class Hub {
   }
 
   #enter (init: MemberInit): Entry {
-    const entry: Entry = { member: new Member(init), listeners: 0, lingering: undefined }
+    const entry: Entry = { member: new Member(init), listeners: 0, holds: 0, lingering: undefined }
     this.#entries.set(init.star.url, entry)
     entry.member.addEventListener('peer', event => {
       this.#peerListeners.forEach(listener => { listener(event.detail, entry.member.star) })
@@ -110,7 +131,7 @@ export class Hub {
   #lingerIfUnused (entry: Entry): void {
     clearTimeout(entry.lingering)
     entry.lingering = setTimeout(() => {
-      if (entry.listeners === 0 && entry.member.streams === 0) {
+      if (entry.listeners === 0 && entry.holds === 0 && entry.member.streams === 0) {
         this.#leave(entry)
       }
     }, this.#options.linger)

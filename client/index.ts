@@ -22,8 +22,12 @@
  */
 import { StarDiscovery } from './discovery.ts'
 import { Hub } from './hub.ts'
+import { Journal } from './journal.ts'
 import { resolve } from './options.ts'
+import { LINK_PROTOCOL } from './peer.ts'
 import { StarTransport } from './transport.ts'
+import type { Connection, PeerId, TypedEventTarget } from '@libp2p/interface'
+import type { Explanation, JournalEvents } from './journal.ts'
 import type { StarInit } from './options.ts'
 import type { StarComponents } from './transport.ts'
 
@@ -32,13 +36,26 @@ export { StarError } from '../src/errors.ts'
 export type { Reason } from '../src/errors.ts'
 export type { ByteSource } from '../src/pull-stream/duplex.ts'
 export type { ConnectOptions, StarClientEvents } from './client.ts'
+export type { Explanation, JournalEvents, LinkEvent, LinkStatus, PathStatus } from './journal.ts'
 export type { StarInit } from './options.ts'
 export type { StarComponents, StarDialEvents } from './transport.ts'
 
-/** What {@link star} gives: a factory each for `transports` and for `peerDiscovery`. */
+/** What {@link star} gives: a factory each for `transports` and for `peerDiscovery`, and what there is to know of links. */
 export interface Star {
   readonly transport: (components: StarComponents) => StarTransport
   readonly discovery: (components: object) => StarDiscovery
+  /**
+   * For `connectionMonitor` of `createLibp2p`: pings rarely and patiently enough not to take a connection that waits for another
+   * path for a dead one. Links find out about dead paths by themselves.
+   */
+  readonly connectionMonitor: {
+    readonly pingInterval: number
+    readonly pingTimeout: { readonly minTimeout: number, readonly maxTimeout: number }
+  }
+  /** Tells of each `link` event as it happens. */
+  readonly events: TypedEventTarget<JournalEvents>
+  /** Where links stand, what happened to them, and why: to one peer, over one connection, or all. */
+  explain (who?: PeerId | Connection | string): Explanation
 }
 
 /**
@@ -52,12 +69,20 @@ export function star (init?: StarInit): Star {
   // libp2p gives the same components to every factory of a node
   const hubs = new WeakMap<object, Hub>()
   const hubOf = (components: object): Hub => {
-    const hub = hubs.get(components) ?? new Hub(options)
+    const hub = hubs.get(components) ?? new Hub(options, [LINK_PROTOCOL])
     hubs.set(components, hub)
     return hub
   }
+  const journal = new Journal()
+  const pingInterval = options.resumeTimeout + 5_000
   return {
-    transport: components => new StarTransport(components, options, hubOf(components)),
-    discovery: components => new StarDiscovery(hubOf(components))
+    transport: components => new StarTransport(components, options, hubOf(components), journal),
+    discovery: components => new StarDiscovery(hubOf(components)),
+    connectionMonitor: { pingInterval, pingTimeout: { minTimeout: 2 * pingInterval, maxTimeout: 2 * pingInterval } },
+    events: journal,
+    explain: who => {
+      const peer = typeof who === 'object' && 'remotePeer' in who ? who.remotePeer : who
+      return journal.explain(peer?.toString())
+    }
   }
 }

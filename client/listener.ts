@@ -5,11 +5,13 @@ import { TypedEventEmitter } from 'main-event'
 import { STAR_PROTOCOL, peerOfAddress, requireStarAddress } from '../src/address.ts'
 import { StarError } from '../src/errors.ts'
 import { StarConnection } from './connection.ts'
+import { LINK_PROTOCOL } from './peer.ts'
 import type { CounterGroup, CreateListenerOptions, Listener, ListenerEvents, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Hub } from './hub.ts'
+import type { Links } from './links.ts'
 import type { ResolvedStarInit } from './options.ts'
-import type { Member, StreamSlot } from './star.ts'
+import type { Member, StreamEnd, StreamSlot } from './star.ts'
 import type { StarComponents } from './transport.ts'
 
 /** Listens on one star. */
@@ -17,6 +19,7 @@ export class StarListener extends TypedEventEmitter<ListenerEvents> implements L
   readonly #components: StarComponents
   readonly #options: ResolvedStarInit
   readonly #hub: Hub
+  readonly #links: Links
   readonly #upgrader: Upgrader
   readonly #metrics: CounterGroup | undefined
   readonly #shutdown = new AbortController()
@@ -24,12 +27,14 @@ export class StarListener extends TypedEventEmitter<ListenerEvents> implements L
   #address: Multiaddr | undefined
 
   constructor (
-    components: StarComponents, options: ResolvedStarInit, hub: Hub, { upgrader }: CreateListenerOptions, metrics?: CounterGroup
+    components: StarComponents, options: ResolvedStarInit, { hub, links }: { hub: Hub, links: Links },
+    { upgrader }: CreateListenerOptions, metrics?: CounterGroup
   ) {
     super()
     this.#components = components
     this.#options = options
     this.#hub = hub
+    this.#links = links
     this.#upgrader = upgrader
     this.#metrics = metrics
     setMaxListeners(Infinity, this.#shutdown.signal)
@@ -49,7 +54,7 @@ export class StarListener extends TypedEventEmitter<ListenerEvents> implements L
     this.#address = multiaddr(star.star)
     member.addEventListener('joined', this.#onJoined)
     member.addEventListener('down', this.#onDown)
-    this.#hub.listen(member, (slot, from) => this.#answer(slot, from))
+    this.#hub.listen(member, (slot, from, protocol) => this.#answer(member, slot, from, protocol))
     try {
       await member.whenJoined(AbortSignal.any([AbortSignal.timeout(this.#options.listenTimeout), this.#shutdown.signal]))
     } catch (error) {
@@ -106,8 +111,21 @@ export class StarListener extends TypedEventEmitter<ListenerEvents> implements L
     }
   }
 
-  /** Takes a dial: a connection whose remote address doesn't name the star's host, which is not where the peer is. */
-  #answer (slot: StreamSlot, from: string): StarConnection {
+  /** Takes a dial, in what is spoken on its stream. */
+  #answer (member: Member, slot: StreamSlot, from: string, protocol: string | undefined): StreamEnd {
+    if (protocol === LINK_PROTOCOL) {
+      return this.#links.answer(member, slot, from, async connection => {
+        await this.#upgrader.upgradeInbound(connection, { signal: this.#shutdown.signal })
+      })
+    }
+    if (protocol != null || this.#links.private) {
+      throw new StarError(protocol == null ? 'ERR_LINK_SECRET' : 'ERR_NOT_SPOKEN')
+    }
+    return this.#answerPlain(slot, from)
+  }
+
+  /** A connection whose remote address doesn't name the star's host, which is not where the peer is. */
+  #answerPlain (slot: StreamSlot, from: string): StarConnection {
     const peer = peerOfAddress(from)
     if (peer == null) {
       throw new StarError('ERR_DIAL_REFUSED')

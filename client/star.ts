@@ -8,7 +8,7 @@ import { Alarm } from '../src/alarm.ts'
 import { StarError } from '../src/errors.ts'
 import { eventName, parseEventName } from '../src/pull-stream/protocol.ts'
 import {
-  Event, MAX_DIAL_ID, PROTOCOL, decodeError, isAddress, isName, isPeerChanges, restartDelay
+  Event, MAX_DIAL_ID, PROTOCOL, decodeError, isAddress, isDialTerms, isName, isPeerChanges, restartDelay
 } from '../src/star/protocol.ts'
 import { Session } from '../src/star/session.ts'
 import type { PrivateKey } from '@libp2p/interface'
@@ -40,7 +40,7 @@ export interface StreamSlot {
 }
 
 /** Makes the end of a stream that somebody dialled, or throws to refuse the dial. */
-export type Answerer = (slot: StreamSlot, from: string) => StreamEnd
+export type Answerer = (slot: StreamSlot, from: string, protocol: string | undefined) => StreamEnd
 
 /** What happens to a membership. */
 export interface MemberEvents {
@@ -65,6 +65,8 @@ export interface MemberInit {
   /** The peer id of the key. */
   readonly self: string
   readonly options: ResolvedStarInit
+  /** What is spoken on streams to us beside plain bytes. */
+  readonly speaks?: readonly string[]
   /** Takes dials while the membership is listed; the latest one counts. */
   answer?: Answerer
 }
@@ -83,6 +85,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
   readonly #alarm: Alarm
   readonly #streams = new Map<string, StreamEnd>()
   readonly #peers = new Set<string>()
+  readonly #probing = new WeakSet<Socket>()
   #socket: Socket | undefined
   #window: number
   #lastError: StarError | undefined
@@ -98,6 +101,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
       address: this.address,
       origin: init.star.url,
       key: toString(publicKeyToProtobuf(init.privateKey.publicKey), 'base16'),
+      speaks: init.speaks ?? [],
       ...init.options
     }, Math.random)
     this.#alarm = new Alarm(globalThis, this.#session, () => { this.#feed({ type: 'wake' }) })
@@ -176,9 +180,11 @@ export class Member extends TypedEventEmitter<MemberEvents> {
   /**
    * Dials a peer of this star. `make` makes our end, which may write its first bytes at once; the returned `accepted`
    * resolves when the peer has taken the dial and rejects with {@link StarError} when it is refused, after the end was
-   * told by `lose`.
+   * told by `lose`. A peer that doesn't speak the protocol is never told of the dial: it ends with `ERR_NOT_SPOKEN`.
    */
-  dial<End extends StreamEnd> (to: string, make: (slot: StreamSlot) => End): { end: End, accepted: Promise<void> } {
+  dial<End extends StreamEnd> (
+    to: string, make: (slot: StreamSlot) => End, protocol?: string
+  ): { end: End, accepted: Promise<void> } {
     const socket = this.#socket
     if (socket == null || !this.joined) {
       throw this.#lastError ?? new StarError('ERR_STAR_LOST')
@@ -199,7 +205,8 @@ export class Member extends TypedEventEmitter<MemberEvents> {
       }
       const onDisconnect = (): void => { fail(new StarError('ERR_STAR_LOST')) }
       socket.on('disconnect', onDisconnect)
-      socket.emit(Event.Dial, this.address, to, id, (error?: unknown) => {
+      const said = protocol == null ? [id] : [id, { protocol }]
+      socket.emit(Event.Dial, this.address, to, ...said, (error?: unknown) => {
         if (error == null) {
           settle(resolve)
         } else {
@@ -209,6 +216,20 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     })
     end.open()
     return { end, accepted }
+  }
+
+  /** Asks the star whether it is there; drops the socket, and comes back with another one, when it doesn't answer. */
+  probe (): void {
+    const socket = this.#socket
+    if (socket?.connected === true && !this.#probing.has(socket)) {
+      this.#probing.add(socket)
+      socket.timeout(this.#init.options.probeTimeout).emit(Event.Ping, (late: Error | null) => {
+        this.#probing.delete(socket)
+        if (late != null) {
+          this.#lost(socket, new StarError('ERR_STAR_TIMEOUT'))
+        }
+      })
+    }
   }
 
   #slot (socket: Socket, id: string, side: Side): StreamSlot {
@@ -285,7 +306,9 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     })
     socket.on('connect_error', error => { this.#lost(socket, connectError(error, this.star.url)) })
     socket.on('disconnect', () => { this.#lost(socket, new StarError('ERR_STAR_LOST')) })
-    socket.on(Event.Incoming, (id: unknown, from: unknown, ack: unknown) => { this.#incoming(socket, id, from, ack) })
+    socket.on(Event.Incoming, (id: unknown, from: unknown, ...rest: unknown[]) => {
+      this.#incoming(socket, id, from, rest.slice(0, -1)[0], rest.at(-1))
+    })
     socket.on(Event.Peers, (changes: unknown) => { this.#changes(changes) })
     socket.on(Event.Replaced, () => { this.#from(socket, { type: 'replaced' }) })
     socket.on(Event.Restarting, (detail: unknown) => {
@@ -339,14 +362,14 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     })
   }
 
-  #incoming (socket: Socket, id: unknown, from: unknown, ack: unknown): void {
+  #incoming (socket: Socket, id: unknown, from: unknown, terms: unknown, ack: unknown): void {
     if (typeof ack !== 'function') {
       return
     }
     const reply = (error?: StarError): void => {
       Reflect.apply(ack, undefined, error == null ? [] : [{ code: error.code }])
     }
-    if (!isName(id, MAX_DIAL_ID) || !isAddress(from) || this.#streams.has(id)) {
+    if (!isName(id, MAX_DIAL_ID) || !isAddress(from) || !isDialTerms(terms) || this.#streams.has(id)) {
       return reply(new StarError('ERR_DIAL_ID'))
     }
     let end: StreamEnd
@@ -354,7 +377,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
       if (this.answer == null) {
         throw new StarError('ERR_DIAL_REFUSED')
       }
-      end = this.answer(this.#slot(socket, id, 'listener'), from)
+      end = this.answer(this.#slot(socket, id, 'listener'), from, terms?.protocol)
     } catch (cause) {
       return reply(cause instanceof StarError ? cause : new StarError('ERR_DIAL_REFUSED', { cause }))
     }

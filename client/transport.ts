@@ -4,16 +4,20 @@ import { CustomProgressEvent } from 'progress-events'
 import { STAR_PROTOCOL, parseStarAddress, requireStarAddress } from '../src/address.ts'
 import { StarError } from '../src/errors.ts'
 import { StarConnection } from './connection.ts'
+import { Links } from './links.ts'
 import { StarListener } from './listener.ts'
 import type {
-  ComponentLogger, Connection, CounterGroup, CreateListenerOptions, DialTransportOptions, Listener, Metrics,
-  OutboundConnectionUpgradeEvents, PeerId, PrivateKey, Startable, Transport
+  ComponentLogger, Connection, CounterGroup, CreateListenerOptions, DialTransportOptions, Libp2pEvents, Listener, Metrics,
+  OutboundConnectionUpgradeEvents, PeerId, PrivateKey, Startable, Transport, TypedEventTarget
 } from '@libp2p/interface'
-import type { AddressManager } from '@libp2p/interface-internal'
+import type { AddressManager, Registrar } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ProgressEvent } from 'progress-events'
+import type { StarAddress } from '../src/address.ts'
 import type { Hub } from './hub.ts'
+import type { Journal } from './journal.ts'
 import type { ResolvedStarInit } from './options.ts'
+import type { Member } from './star.ts'
 
 /** What the transport needs of a libp2p node. */
 export interface StarComponents {
@@ -21,6 +25,8 @@ export interface StarComponents {
   privateKey: PrivateKey
   logger: ComponentLogger
   addressManager: AddressManager
+  registrar: Registrar
+  events: TypedEventTarget<Libp2pEvents>
   metrics?: Metrics
 }
 
@@ -40,9 +46,11 @@ export class StarTransport implements Transport<StarDialEvents>, Startable {
   readonly #components: StarComponents
   readonly #options: ResolvedStarInit
   readonly #hub: Hub
-  readonly #metrics: { dialer: CounterGroup, listener: CounterGroup } | undefined
+  readonly #metrics: { dialer: CounterGroup, listener: CounterGroup, link: CounterGroup } | undefined
+  /** The links of the node. */
+  readonly links: Links
 
-  constructor (components: StarComponents, options: ResolvedStarInit, hub: Hub) {
+  constructor (components: StarComponents, options: ResolvedStarInit, hub: Hub, journal: Journal) {
     this.#components = components
     this.#options = options
     this.#hub = hub
@@ -50,12 +58,13 @@ export class StarTransport implements Transport<StarDialEvents>, Startable {
       const help = `Events of ${who} connections through a star, by type`
       return components.metrics?.registerCounterGroup(`libp2p_star_${who}_events_total`, { label: 'event', help })
     }
-    const [dialer, listener] = [group('dialer'), group('listener')]
-    this.#metrics = dialer == null || listener == null ? undefined : { dialer, listener }
+    const [dialer, listener, link] = [group('dialer'), group('listener'), group('link')]
+    this.#metrics = dialer == null || listener == null || link == null ? undefined : { dialer, listener, link }
+    this.links = new Links({ components, options, hub, journal, metrics: this.#metrics })
   }
 
-  start (): void {
-    // libp2p listens when everything is started
+  async start (): Promise<void> {
+    await this.links.start()
   }
 
   beforeStop (): void {
@@ -66,26 +75,61 @@ export class StarTransport implements Transport<StarDialEvents>, Startable {
     // connections are closing now, through the star
   }
 
-  afterStop (): void {
+  async afterStop (): Promise<void> {
+    await this.links.stop()
     this.#hub.close()
   }
 
   /**
-   * Dials a peer through its star, which is joined for the purpose where it isn't yet. Rejects with {@link StarError},
-   * or with what the upgrader says; a peer with another identity than the address names is refused by the encrypter.
+   * Dials a peer through its star, which is joined for the purpose where it isn't yet. Resolves with the connection that is
+   * there already, if there is one: two peers have one link between them. Rejects with {@link StarError}, or with what the
+   * upgrader says; a peer with another identity than the address names is refused.
    */
   async dial (ma: Multiaddr, options: DialTransportOptions<StarDialEvents>): Promise<Connection> {
-    const { signal, onProgress, upgrader } = options
+    const { signal, onProgress } = options
     signal.throwIfAborted()
-    const { canonical, ...star } = requireStarAddress(ma)
+    const star = requireStarAddress(ma)
     if (star.peer == null) {
       throw new StarError('ERR_ADDRESS', { detail: `${ma.toString()} names no peer` })
     }
-    const member = this.#hub.member({ canonical, ...star }, this.#components)
-    onProgress?.(new CustomProgressEvent('star:join', star.url))
-    await member.whenJoined(signal)
-    signal.throwIfAborted()
-    onProgress?.(new CustomProgressEvent('star:dial', canonical))
+    const member = this.#hub.member(star, this.#components)
+    if (!this.links.has(star.peer)) {
+      onProgress?.(new CustomProgressEvent('star:join', star.url))
+      await member.whenJoined(signal)
+      signal.throwIfAborted()
+      onProgress?.(new CustomProgressEvent('star:dial', star.canonical))
+    }
+    try {
+      return await this.#dialLink(member, star.peer, star, ma, options)
+    } catch (error) {
+      if (!(error instanceof StarError && error.code === 'ERR_NOT_SPOKEN') || this.links.private) {
+        throw error
+      }
+      return await this.#dialPlain(member, star, ma, options)
+    }
+  }
+
+  async #dialLink (
+    member: Member, peer: string, star: StarAddress, ma: Multiaddr, options: DialTransportOptions<StarDialEvents>
+  ): Promise<Connection> {
+    const { signal, onProgress, upgrader } = options
+    return await this.links.dial(peer, {
+      route: { member, address: star.canonical },
+      remoteAddr: ma,
+      signal,
+      upgrade: async (connection, initiator, upgrading) => {
+        onProgress?.(new CustomProgressEvent('star:accepted', star.canonical))
+        const told = onProgress == null ? {} : { onProgress }
+        return await upgrader.upgradeOutbound(connection, { signal: upgrading, initiator, ...told })
+      }
+    })
+  }
+
+  /** For peers that know nothing of links: a stream of bytes, which ends with its star. */
+  async #dialPlain (
+    member: Member, { canonical }: StarAddress, ma: Multiaddr, options: DialTransportOptions<StarDialEvents>
+  ): Promise<Connection> {
+    const { signal, onProgress, upgrader } = options
     const { end: connection, accepted } = member.dial(canonical, slot => new StarConnection({
       slot,
       remoteAddr: ma,
@@ -112,7 +156,8 @@ export class StarTransport implements Transport<StarDialEvents>, Startable {
   }
 
   createListener (options: CreateListenerOptions): Listener {
-    return new StarListener(this.#components, this.#options, this.#hub, options, this.#metrics?.listener)
+    const { hub, links } = { hub: this.#hub, links: this.links }
+    return new StarListener(this.#components, this.#options, { hub, links }, options, this.#metrics?.listener)
   }
 
   /** Star addresses, with or without a peer id. */

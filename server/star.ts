@@ -219,8 +219,17 @@ export class StarDriver {
         return this.#take(visitor, ack, 'join', call => ({ type: 'join', socket, call, address, proof }))
       }
       case Event.Dial: {
-        const [from, to, id, ack] = args
-        return this.#take(visitor, ack, 'dial', call => ({ type: 'dial', socket, call, from, to, id }))
+        const [from, to, id, ...rest] = args
+        const [terms] = rest.slice(0, -1)
+        const ack = rest.at(-1)
+        return this.#take(visitor, ack, 'dial', call => ({ type: 'dial', socket, call, from, to, id, terms }))
+      }
+      case Event.Ping: {
+        const [ack] = args
+        if (typeof ack === 'function') {
+          Reflect.apply(ack, undefined, [])
+        }
+        return undefined
       }
       case Event.Leave:
         this.#tell({ type: 'leave', socket, address: args[0] })
@@ -313,7 +322,7 @@ export class StarDriver {
   }
 
   /** Joins the two by a stream and tells the one that is dialled. */
-  #ring ({ dialer, listener, id, from }: RegistryOutput & { do: 'incoming' }): void {
+  #ring ({ dialer, listener, id, from, terms }: RegistryOutput & { do: 'incoming' }): void {
     const [caller, callee] = [this.#visitors.get(dialer), this.#visitors.get(listener)]
     if (caller == null || callee == null) {
       return this.#tell({ type: 'unopened', socket: listener, id, reason: 'ERR_PEER_NOT_FOUND' })
@@ -322,7 +331,8 @@ export class StarDriver {
     if (refusal != null) {
       return this.#tell({ type: 'unopened', socket: listener, id, reason: refusal })
     }
-    callee.socket.timeout(this.#options.dialTimeout).emit(Event.Incoming, id, from, (late: Error | null, error?: unknown) => {
+    const said = terms == null ? [id, from] : [id, from, terms]
+    callee.socket.timeout(this.#options.dialTimeout).emit(Event.Incoming, ...said, (late: Error | null, error?: unknown) => {
       if (late == null) {
         this.#tell({ type: 'answer', socket: listener, id, error })
       }

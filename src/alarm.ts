@@ -24,10 +24,13 @@ export class Alarm {
     this.#ring = ring
   }
 
-  /** To be called after each event that went into the machine; `now` is of the machine's clock. */
+  /**
+   * To be called after each event that went into the machine; `now` is of the machine's clock. A timer that would ring too
+   * early is left as it is: an early wake costs less than a new timer for every event.
+   */
   set (now: number): void {
     const at = this.#machine.wakeAt
-    if (at === this.#at) {
+    if (at != null && this.#at != null && this.#at <= at) {
       return
     }
     this.clear()

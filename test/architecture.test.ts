@@ -57,10 +57,10 @@ const RULES: readonly Rule[] = [
       ['socket.io', 'socket.io-client', 'ws', 'engine.io', 'engine.io-client'].some(name => isPackage(name, target)))
   },
   {
-    name: 'src/star and src/pull-stream don\'t know each other',
+    name: 'src/star, src/pull-stream and src/link don\'t know each other',
     reason: 'each protocol can be read and replaced by itself; the drivers bring them together',
-    broken: ({ file, target }) => ['src/star', 'src/pull-stream'].some(room => isIn(room, file) && isIn('src', target) &&
-      target.split('/').length > 2 && !isIn(room, target))
+    broken: ({ file, target }) => ['src/star', 'src/pull-stream', 'src/link'].some(room => isIn(room, file) &&
+      isIn('src', target) && target.split('/').length > 2 && !isIn(room, target))
   },
   {
     name: 'what all of src uses knows none of its protocols',

@@ -38,7 +38,7 @@ describe('Documents', () => {
 
   it('list every option of the client and of the server', async () => {
     const cells = firstCells(await read('README.md'))
-    const withoutDefault = ['ca', 'key', 'cert', 'pfx', 'passphrase', 'names']
+    const withoutDefault = ['ca', 'secret', 'key', 'cert', 'pfx', 'passphrase', 'names']
     for (const name of [...Object.keys(clientDefaults), ...Object.keys(serverDefaults), ...withoutDefault]) {
       assert.ok(cells.includes(name), `${name} is missing in README.md`)
     }

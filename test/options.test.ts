@@ -21,7 +21,7 @@ const SUBJECTS: readonly Subject[] = [
     resolve: server.resolve,
     optional: ['key', 'cert', 'pfx', 'passphrase', 'names']
   },
-  { file: 'client/options.ts', defaults: { ...client.defaults }, resolve: client.resolve, optional: ['ca'] }
+  { file: 'client/options.ts', defaults: { ...client.defaults }, resolve: client.resolve, optional: ['ca', 'secret'] }
 ]
 
 for (const { file, defaults, resolve, optional } of SUBJECTS) {

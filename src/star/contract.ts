@@ -1,7 +1,7 @@
 // What goes into a star's register and what comes out of it: the events, the outputs, its options and its ports.
 import type { Reason } from '../errors.ts'
 import type { AnnouncerOptions } from './announcer.ts'
-import type { Generation, PeerChanges } from './protocol.ts'
+import type { DialTerms, Generation, PeerChanges } from './protocol.ts'
 
 /** What the register is told. `call` is the driver's name for one acknowledgement; `socket` its name for one client. */
 export type RegistryEvent =
@@ -16,6 +16,7 @@ export type RegistryEvent =
     readonly from: unknown
     readonly to: unknown
     readonly id: unknown
+    readonly terms?: unknown
   }
   | { readonly type: 'answer', readonly socket: string, readonly id: string, readonly error?: unknown }
   /** No stream could be opened for that dial; the listener was not told of it. */
@@ -45,7 +46,15 @@ export type RegistryOutput =
     readonly signature: string
   }
   /** Open a relayed pair between the two, then tell the listener with `ss-incomming`, then answer with `answer` when it does. */
-  | { readonly do: 'incoming', readonly dialer: string, readonly listener: string, readonly id: string, readonly from: string }
+  | {
+    readonly do: 'incoming'
+    readonly dialer: string
+    readonly listener: string
+    readonly id: string
+    readonly from: string
+    /** Only when the dial asks for something. */
+    readonly terms?: DialTerms
+  }
   /** Close the relayed pair: the dial has come to nothing. */
   | { readonly do: 'cancel', readonly dialer: string, readonly id: string, readonly reason: Reason }
   /** Tell every original client but this one of the address. */

@@ -1,6 +1,6 @@
 // Who can be dialled under which address: found by any spelling of the address, or by the peer in it.
 import { canonicalAddress, peerOfAddress } from '../address.ts'
-import { isAddress } from './protocol.ts'
+import { isAddress, isIntroduction } from './protocol.ts'
 import type { Generation } from './protocol.ts'
 
 /** One joined address. */
@@ -11,6 +11,16 @@ export interface Registration {
   readonly generation: Generation
   /** Whether others may discover and dial it; only then it stands in the directory. */
   readonly listed: boolean
+  /** What can be spoken on streams to it, beside plain bytes. */
+  readonly speaks: readonly string[]
+}
+
+/** How a client wants to stand in the directory. */
+export type Listing = Pick<Registration, 'listed' | 'speaks'>
+
+/** An original client says nothing of itself: it is listed, and plain bytes are all it speaks. */
+export function listingOf (proof: unknown): Listing {
+  return isIntroduction(proof) ? { listed: proof.listed, speaks: proof.speaks ?? [] } : { listed: true, speaks: [] }
 }
 
 /** All addresses of a star that can be dialled. */

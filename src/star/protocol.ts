@@ -3,9 +3,10 @@
 //   client → star                                        acknowledged with
 //   ss-join  address, proof                              (error) | (null, challenge) | (null, null, peers)
 //   ss-leave address                                     -
-//   ss-dial  from, to, dial id                           (error) | ()
+//   ss-dial  from, to, dial id, terms (optional)         (error) | ()
+//   ss-ping                                              ()                 is the star there?
 //   star → client
-//   ss-incomming  dial id, from                          (error) | ()       spelled like that on the wire
+//   ss-incomming  dial id, from, terms (as dialled)      (error) | ()       spelled like that on the wire
 //   ws-peer       address                                -                  original clients only, each address each period
 //   ss-peers      { joined, left }                       -                  star clients only, what changed
 //   ss-replaced   address                                -                  star clients only
@@ -20,6 +21,7 @@ export const Event = {
   Join: 'ss-join',
   Leave: 'ss-leave',
   Dial: 'ss-dial',
+  Ping: 'ss-ping',
   Incoming: 'ss-incomming',
   Peer: 'ws-peer',
   Peers: 'ss-peers',
@@ -39,6 +41,10 @@ export const MAX_ADDRESS = 512
 export const MAX_DIAL_ID = 128
 /** The longest hex of a public key or signature taken, in characters: an RSA key of 8192 bits has 2,100. */
 export const MAX_HEX = 8_192
+/** The longest name of a protocol taken, in characters. */
+export const MAX_SPOKEN_NAME = 64
+/** The most protocols that a peer may say it speaks. */
+export const MAX_SPOKEN = 8
 /** The longest error text passed on from one peer to the other, in characters. */
 export const MAX_ERROR = 256
 
@@ -50,6 +56,14 @@ export interface Introduction {
   readonly origin: string
   /** False for a client that only dials: it is not announced and can't be dialled. */
   readonly listed: boolean
+  /** What the client speaks on streams beside plain bytes; a dial that asks for anything else doesn't reach it. */
+  readonly speaks?: readonly string[]
+}
+
+/** What a dial asks for. */
+export interface DialTerms {
+  /** What is spoken on the stream; plain bytes when it isn't said. */
+  readonly protocol?: string
 }
 
 /** Second step of a star client's join. */
@@ -135,7 +149,14 @@ export function isHex (value: unknown): value is string {
 
 /** Checks the first step of a star client's join. */
 export function isIntroduction (value: unknown): value is Introduction {
-  return isRecord(value) && isHex(value['key']) && isAddress(value['origin']) && typeof value['listed'] === 'boolean'
+  return isRecord(value) && isHex(value['key']) && isAddress(value['origin']) && typeof value['listed'] === 'boolean' &&
+    (value['speaks'] === undefined || isSpoken(value['speaks']))
+}
+
+/** Checks what a dial asks for; nothing at all is plain bytes. */
+export function isDialTerms (value: unknown): value is DialTerms | undefined {
+  return value === undefined ||
+    (isRecord(value) && (value['protocol'] === undefined || isName(value['protocol'], MAX_SPOKEN_NAME)))
 }
 
 /** Checks the second step of a star client's join. */
@@ -161,6 +182,10 @@ export function isPeerChanges (value: unknown): value is PeerChanges {
 /** Reads the milliseconds after which a star that goes down wants its clients back; 0 when it didn't say. */
 export function restartDelay (value: unknown): number {
   return isRecord(value) && isCount(value['reconnectIn']) ? value['reconnectIn'] : 0
+}
+
+function isSpoken (value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= MAX_SPOKEN && value.every(name => isName(name, MAX_SPOKEN_NAME))
 }
 
 function isNames (value: unknown): value is string[] {

@@ -3,20 +3,20 @@ import { canonicalAddress, originalSpelling, parseStarAddress, peerOfAddress } f
 import { StarError } from '../errors.ts'
 import { Announcer } from './announcer.ts'
 import { challengeMessage } from './challenge.ts'
-import { Directory } from './directory.ts'
+import { Directory, listingOf } from './directory.ts'
 import {
-  MAX_DIAL_ID, MAX_ERROR, decodeError, encodeError, isAddress, isAnswer, isHex, isIntroduction, isName
+  MAX_DIAL_ID, MAX_ERROR, decodeError, encodeError, isAddress, isAnswer, isDialTerms, isHex, isIntroduction, isName
 } from './protocol.ts'
 import type { Reason } from '../errors.ts'
 import type { Machine } from '../machine.ts'
 import type { RegistryEvent, RegistryOptions, RegistryOutput, RegistryPorts } from './contract.ts'
-import type { Registration } from './directory.ts'
+import type { Listing, Registration } from './directory.ts'
 import type { ChallengeOffer, Generation, Welcome } from './protocol.ts'
 
 interface Challenge {
   readonly key: string
   readonly message: Uint8Array
-  readonly listed: boolean
+  readonly entry: Listing
   readonly expires: number
 }
 
@@ -96,7 +96,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
         this.#leave(event.socket, event.address, now)
         break
       case 'dial':
-        this.#dial(event.socket, event.call, event.from, event.to, event.id, now)
+        this.#dial(event, now)
         break
       case 'answer':
         this.#answer(event.socket, event.id, event.error)
@@ -137,12 +137,12 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     }
     const { generation } = client
     if (!this.#options.cryptoChallenge) {
-      return this.#enter(call, { socket, generation, address, listed: !isIntroduction(proof) || proof.listed }, now)
+      return this.#enter(call, { socket, generation, address, ...listingOf(proof) }, now)
     }
     const challenge = client.challenges.get(address)
     if (challenge != null) {
       client.challenges.delete(address) // one answer each
-      return this.#prove(call, challenge, { socket, generation, address, listed: challenge.listed }, proof, now)
+      return this.#prove(call, challenge, { socket, generation, address, ...challenge.entry }, proof, now)
     }
     if (client.generation === 'star') {
       return this.#challengeStar(client, socket, call, address, proof, now)
@@ -177,7 +177,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     client.challenges.set(address, {
       key: proof,
       message: Uint8Array.from(nonce, digit => digit.charCodeAt(0)),
-      listed: true,
+      entry: listingOf(proof),
       expires: now + this.#options.challengeTimeout
     })
     this.#acknowledge('join', socket, call, [null, nonce], false)
@@ -201,7 +201,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     client.challenges.set(address, {
       key: proof.key,
       message: challengeMessage({ origin: proof.origin, socket, address }, offer),
-      listed: proof.listed,
+      entry: listingOf(proof),
       expires: now + this.#options.challengeTimeout
     })
     this.#acknowledge('join', socket, call, [null, offer], false)
@@ -296,7 +296,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     this.#announcer.left(entry.address, peer, now)
   }
 
-  #dial (socket: string, call: number, from: unknown, to: unknown, id: unknown, now: number): void {
+  #dial ({ socket, call, from, to, id, terms }: RegistryEvent & { type: 'dial' }, now: number): void {
     const client = this.#clients.get(socket)
     if (client == null) {
       return
@@ -308,6 +308,9 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     if (!isName(id, MAX_DIAL_ID)) {
       return this.#refuse('dial', socket, call, 'ERR_DIAL_ID')
     }
+    if (!isDialTerms(terms)) {
+      return this.#refuse('dial', socket, call, 'ERR_ARGUMENTS')
+    }
     if (client.dialling >= this.#options.dialsInFlight) {
       return this.#refuse('dial', socket, call, 'ERR_TOO_MANY_IN_FLIGHT')
     }
@@ -318,6 +321,10 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     if (callee.socket === socket) {
       return this.#refuse('dial', socket, call, 'ERR_DIAL_SELF')
     }
+    const protocol = terms?.protocol
+    if (protocol != null && !callee.speaks.includes(protocol)) {
+      return this.#refuse('dial', socket, call, 'ERR_NOT_SPOKEN')
+    }
     const key = dialKey(callee.socket, id)
     if (this.#dials.has(key)) {
       return this.#refuse('dial', socket, call, 'ERR_DIAL_ID')
@@ -325,7 +332,8 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
     this.#dials.set(key, { id, call, dialer: socket, listener: callee.socket, deadline: now + this.#options.dialTimeout })
     client.dialling++
     const spelling = callee.generation === 'original' ? originalSpelling(caller) : caller
-    this.#outputs.push({ do: 'incoming', dialer: socket, listener: callee.socket, id, from: spelling })
+    const said = protocol == null ? {} : { terms: { protocol } }
+    this.#outputs.push({ do: 'incoming', dialer: socket, listener: callee.socket, id, from: spelling, ...said })
   }
 
   #answer (socket: string, id: string, error: unknown): void {

@@ -48,6 +48,8 @@ export interface SessionOptions {
   readonly origin: string
   /** The libp2p protobuf public key, hex. */
   readonly key: string
+  /** What is spoken on streams beside plain bytes. */
+  readonly speaks: readonly string[]
   /** Milliseconds that the star may take for each answer. */
   readonly timeout: number
   /** Milliseconds before the first try to come back; doubled for each further one. */
@@ -122,10 +124,10 @@ export class Session implements Machine<SessionEvent, SessionOutput> {
   }
 
   #introduce (socket: string, now: number): SessionOutput[] {
-    const { key, origin } = this.#options
+    const { key, origin, speaks } = this.#options
     this.#socket = socket
     this.#introducedAs = this.#listed
-    return this.#enter('introducing', now, { do: 'join', proof: { key, origin, listed: this.#listed } })
+    return this.#enter('introducing', now, { do: 'join', proof: { key, origin, listed: this.#listed, speaks } })
   }
 
   /** Goes to a state in which the star, or the signer, owes us something. */

@@ -197,6 +197,32 @@ describe('on a star', function () {
       equal((await ping.interrupt()).code, 0)
     })
 
+    it('goes on over a star that was away', async () => {
+      const listen = new Cli(['listen', '--json', '--star', address])
+      const { peer } = await listen.event('listening')
+      const ping = new Cli(['ping', '--json', '-c', '0', '-i', '0.1', '--star', address, String(peer)])
+      await ping.event('pong')
+      const { port } = star
+      await star.close()
+      star = await startStar({ port, announceDelay: 10 })
+      await listen.event('back')
+      await ping.event('pong', { seq: 20 })
+      const { code, events } = await ping.interrupt()
+      deepEqual([code, events.filter(({ event }) => event === 'lost')], [0, []])
+    })
+
+    it('reaches a peer on a private star with the secret alone', async () => {
+      const secret = 'a secret of some length'
+      const listen = new Cli(['listen', '--json', '--star', address], { STAR_SECRET: secret })
+      const { peer } = await listen.event('listening')
+      const right = await cli(['ping', '--json', '-c', '1', '--star', address, '--secret', secret, String(peer)])
+      deepEqual([right.code, right.events.at(-1)?.['received']], [0, 1])
+      for (const wrong of [[], ['--secret', 'another of some length']]) {
+        const { code, events } = await cli(['ping', '--json', '-c', '1', '--star', address, ...wrong, String(peer)])
+        deepEqual([code, events.at(-1)?.['code']], [1, 'ERR_LINK_SECRET'])
+      }
+    })
+
     it('refuses to ping itself', async () => {
       const identity = join(await temporary(), 'key')
       const listen = new Cli(['listen', '--json', '--star', address, '--identity', identity])

@@ -65,7 +65,7 @@ describe('libp2p peer discovery compliance', () => {
     async setup () {
       server = await createTestStar()
       friend = await connect(server.address)
-      hub = new Hub(resolve())
+      hub = new Hub(resolve(), [])
       const privateKey = await generateKeyPair('Ed25519')
       const parsed = parseStarAddress(multiaddr(server.address))
       if (parsed == null) {

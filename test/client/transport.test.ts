@@ -6,7 +6,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { StarError, star } from '../../client/index.ts'
 import { createTestStar } from '../../server/testing.ts'
 import { createNode, nextEvent, until, whenConnected, whenNode } from '../support/nodes.ts'
-import type { Listener, PeerInfo } from '@libp2p/interface'
+import type { Connection, Listener, PeerInfo } from '@libp2p/interface'
 import type { TestStar } from '../../server/testing.ts'
 import type { Node } from '../support/nodes.ts'
 
@@ -88,7 +88,8 @@ describe('star transport', () => {
       // a star without challenge stands in for one that lies: the impostor joins under the victim's id
       await node([open.address], {}, {
         transports: [
-          ({ privateKey, logger, addressManager }) => transport({ peerId: victim, privateKey, logger, addressManager })
+          ({ privateKey, logger, addressManager, registrar, events }) =>
+            transport({ peerId: victim, privateKey, logger, addressManager, registrar, events })
         ]
       })
       const dialler = await node([])
@@ -114,15 +115,19 @@ describe('star transport', () => {
     await server.start()
   })
 
-  it('listens on several stars at once, and dials over each of them', async () => {
+  it('listens on several stars at once, and has one connection to a peer whichever it is dialled over', async () => {
     const second = await createTestStar()
     try {
       const a = await node([server.address, second.address])
       const b = await node([])
-      for (const address of [server.address, second.address]) {
-        const connection = await b.dial(multiaddr(`${address}/p2p/${a.peerId.toString()}`), { force: true })
-        assert.ok(connection.remoteAddr.toString().startsWith(address))
-      }
+      const dial = async (star: TestStar): Promise<Connection> =>
+        await b.dial(multiaddr(`${star.address}/p2p/${a.peerId.toString()}`), { force: true })
+      const connection = await dial(server)
+      assert.ok(connection.remoteAddr.toString().startsWith(server.address))
+      assert.equal(await dial(second), connection)
+      await connection.close()
+      assert.ok((await dial(second)).remoteAddr.toString().startsWith(second.address))
+      assert.equal(b.getConnections().length, 1)
     } finally {
       await second.close()
     }

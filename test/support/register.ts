@@ -122,8 +122,8 @@ export class Register {
   }
 
   /** One `ss-dial`. */
-  dial (socket: string, from: unknown, to: unknown, id: unknown): readonly RegistryOutput[] {
-    return this.tell({ type: 'dial', socket, call: ++this.#calls, from, to, id })
+  dial (socket: string, from: unknown, to: unknown, id: unknown, terms?: unknown): readonly RegistryOutput[] {
+    return this.tell({ type: 'dial', socket, call: ++this.#calls, from, to, id, terms })
   }
 
   answer (socket: string, id: string, error?: unknown): readonly RegistryOutput[] {
@@ -163,13 +163,18 @@ export class Register {
   }
 
   /** The whole join of a star client: introduction, challenge, answer. */
-  joinStar (socket: string, who: Identity, listed: boolean = true, address: string = who.address): readonly RegistryOutput[] {
-    return this.verify(this.prove(socket, who, listed, address))
+  joinStar (
+    socket: string, who: Identity, listed: boolean = true, address: string = who.address, speaks?: readonly string[]
+  ): readonly RegistryOutput[] {
+    return this.verify(this.prove(socket, who, listed, address, speaks))
   }
 
   /** A star client's join up to the question whether its signature is good. */
-  prove (socket: string, who: Identity, listed: boolean = true, address: string = who.address): readonly RegistryOutput[] {
-    const { args: [, offer] } = ackOf(this.join(socket, address, { key: who.key, origin: ORIGIN, listed }))
+  prove (
+    socket: string, who: Identity, listed: boolean = true, address: string = who.address, speaks?: readonly string[]
+  ): readonly RegistryOutput[] {
+    const introduction = { key: who.key, origin: ORIGIN, listed, ...speaks == null ? {} : { speaks } }
+    const { args: [, offer] } = ackOf(this.join(socket, address, introduction))
     if (!isChallengeOffer(offer)) {
       throw new TypeError('expected a challenge')
     }

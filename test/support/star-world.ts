@@ -56,7 +56,7 @@ export class StarWorld {
 
   add (who: Identity, listed: boolean): WorldMember {
     const session = new Session({
-      address: who.address, origin: ORIGIN, key: who.key, timeout: 10_000, retryMin: 500, retryMax: 8_000
+      address: who.address, origin: ORIGIN, key: who.key, speaks: [], timeout: 10_000, retryMin: 500, retryMax: 8_000
     }, () => this.#random.next())
     const member: WorldMember = { who, session, socket: undefined }
     this.members.push(member)

@@ -10,6 +10,7 @@ const OPTIONS: SessionOptions = {
   address: '/dns4/star.example/tcp/443/wss/p2p-websocket-star/p2p/Qm',
   origin: 'wss://star.example:443',
   key: '0801',
+  speaks: ['link/1'],
   timeout: 10_000,
   retryMin: 500,
   retryMax: 30_000
@@ -110,12 +111,13 @@ describe('A session', () => {
     })
   }
 
-  it('introduces itself with key, origin and whether it is listed', () => {
+  it('introduces itself with key, origin, whether it is listed and what it speaks', () => {
     for (const listed of [true, false]) {
       const session = new Session(OPTIONS, () => 0)
       session.input({ type: 'list', listed }, NOW)
       session.input(EVENTS.start, NOW)
-      assert.deepEqual(session.input(EVENTS.open, NOW), [{ do: 'join', proof: { key: '0801', origin: OPTIONS.origin, listed } }])
+      const proof = { key: '0801', origin: OPTIONS.origin, listed, speaks: ['link/1'] }
+      assert.deepEqual(session.input(EVENTS.open, NOW), [{ do: 'join', proof }])
     }
   })
 
@@ -169,7 +171,8 @@ describe('A session', () => {
       assert.deepEqual(session.input(EVENTS.listed, NOW), [])
       const rest = WAYS.joined.slice(WAYS[state].length)
       const outputs = rest.flatMap(name => session.input(EVENTS[name], NOW))
-      assert.deepEqual(outputs.at(-1), { do: 'join', proof: { key: '0801', origin: OPTIONS.origin, listed: true } })
+      const proof = { key: '0801', origin: OPTIONS.origin, listed: true, speaks: ['link/1'] }
+      assert.deepEqual(outputs.at(-1), { do: 'join', proof })
       assert.equal(session.state, 'introducing')
       assert.deepEqual(outputs.filter(output => output.do === 'joined'), [])
     }

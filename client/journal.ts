@@ -1,0 +1,91 @@
+// What happened to links, for users who want to know: which path carries a connection, when it moved, why a path was lost.
+import { TypedEventEmitter } from 'main-event'
+import type { StarError } from '../src/errors.ts'
+import type { Note } from '../src/link/pair.ts'
+import type { PathKind } from './path.ts'
+
+/** Something that happened to a link, or to an attempt to make one. */
+export interface LinkEvent {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** The peer's id. */
+  readonly peer: string
+  /** The link's id, 16 hex digits; empty for an attempt that came to nothing. */
+  readonly link: string
+  /**
+   * `path`: the link has its first path, or another one. `suspended`: its path is gone, it waits for another. `attempt`: an
+   * attempt to make it, or to find it a path, came to nothing. `over`: it ended.
+   */
+  readonly what: Note
+  /** The path that carries the link from now on. */
+  readonly path?: PathStatus
+  /** The one cause; absent for what went well. */
+  readonly error?: StarError
+}
+
+/** A path, for people. */
+export interface PathStatus {
+  readonly kind: PathKind
+  /** A star's URL. */
+  readonly via: string
+}
+
+/** Where a link stands. */
+export interface LinkStatus {
+  readonly peer: string
+  /** 16 hex digits, the same at both ends. */
+  readonly link: string
+  readonly dialled: boolean
+  /** `suspended`: has no path for now. */
+  readonly state: 'open' | 'suspended' | 'closed'
+  /** Whether it outlives its path: true a round trip after it was made. */
+  readonly resumable: boolean
+  /** What carries it now. */
+  readonly path?: PathStatus
+  /** Bytes written to it, read from it, and sent again on another path. */
+  readonly written: number
+  readonly received: number
+  readonly resent: number
+  /** Milliseconds, of the last probe that was answered. */
+  readonly roundTrip?: number
+}
+
+/** What {@link Star.explain} tells. */
+export interface Explanation {
+  /** The links that are there. */
+  readonly links: readonly LinkStatus[]
+  /** What happened, oldest first; the last 256 events. */
+  readonly events: readonly LinkEvent[]
+}
+
+/** The events of a {@link Journal}. */
+export interface JournalEvents {
+  link: CustomEvent<LinkEvent>
+}
+
+/** So many events are remembered. */
+const MAX_EVENTS = 256
+
+/** The last events of the links of a node, and a place to hear of new ones. */
+export class Journal extends TypedEventEmitter<JournalEvents> {
+  readonly #events: LinkEvent[] = []
+  /** Whoever knows where links stand now: the nodes that run. */
+  readonly sources = new Set<{ status (peer?: string): LinkStatus[] }>()
+
+  /** Adds an event and tells of it. */
+  add (event: LinkEvent): void {
+    this.#events.push(event)
+    if (this.#events.length > MAX_EVENTS) {
+      this.#events.shift()
+    }
+    this.safeDispatchEvent('link', { detail: event })
+  }
+
+  /** What there is to know of the links to one peer, or to all. */
+  explain (peer?: string): Explanation {
+    return {
+      links: [...this.sources].flatMap(source => source.status(peer)),
+      events: this.#events.filter(event => peer == null || event.peer === peer)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// What a peer's driver is made of and whom it deals with: routes, callers, hosts.
+import type { Connection, CounterGroup, Logger } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { StarError } from '../src/errors.ts'
+import type { HandshakeOutput } from '../src/link/handshake.ts'
+import type { Note, PairOptions, PairPorts } from '../src/link/pair.ts'
+import type { LinkConnection } from './link-connection.ts'
+import type { Path } from './path.ts'
+import type { Member } from './star.ts'
+
+/** A way to a peer: through this star, to this address. */
+export interface Route {
+  readonly member: Member
+  readonly address: string
+}
+
+/** Makes libp2p's connection of a link: the one who dials with `initiator` true where the link is its own. */
+type Upgrade = (connection: LinkConnection, initiator: boolean, signal: AbortSignal) => Promise<Connection>
+
+/** Somebody who dials. */
+export interface Caller {
+  readonly route: Route
+  readonly remoteAddr: Multiaddr
+  readonly signal: AbortSignal
+  readonly upgrade: Upgrade
+}
+
+/** What is done with a link that the other peer dialled and nobody waits for here. */
+export interface Host {
+  readonly remoteAddr: Multiaddr
+  readonly upgrade: Upgrade
+}
+
+/** What happened to a link, as a peer tells it. */
+export interface PeerNote {
+  readonly what: Note
+  readonly link: bigint
+  readonly path: Path | undefined
+  readonly error: StarError | undefined
+}
+
+/** What a peer's driver needs. */
+export interface PeerInit {
+  readonly options: PairOptions
+  readonly ports: PairPorts
+  readonly log: Logger
+  readonly metrics: { dialer: CounterGroup, listener: CounterGroup } | undefined
+  sign (message: Uint8Array): Uint8Array | Promise<Uint8Array>
+  verify (proof: HandshakeOutput & { do: 'verify' }): Promise<boolean>
+  /** Keeps a star that is needed, until the returned function is called. */
+  hold (member: Member): () => void
+  /** The two have a connection: exchange the link's secret in it. */
+  exchange (connection: Connection, link: bigint): Promise<Uint8Array>
+  onNote (note: PeerNote): void
+  /** There is nothing to keep any more. */
+  onIdle (): void
+}

@@ -1,0 +1,109 @@
+// A stream through a star as a path.
+import { StarError } from '../src/errors.ts'
+import { Endpoint } from '../src/pull-stream/endpoint.ts'
+import { MAX_CHUNK } from '../src/pull-stream/protocol.ts'
+import type { EndpointOutput } from '../src/pull-stream/endpoint.ts'
+import type { Kind, Side } from '../src/pull-stream/protocol.ts'
+import type { Path, PathOwner } from './path.ts'
+import type { StreamEnd, StreamSlot } from './star.ts'
+
+/** A path through a star. */
+export class RelayPath implements Path, StreamEnd {
+  readonly kind = 'relay'
+  readonly via: string
+  readonly #slot: StreamSlot
+  readonly #endpoint: Endpoint
+  #owner: PathOwner | undefined
+  /** What came before the path was released, in bytes of each chunk: it is acknowledged then. */
+  #unreleased: number[] | undefined = []
+
+  constructor (slot: StreamSlot, via: string) {
+    this.#slot = slot
+    this.via = via
+    this.#endpoint = new Endpoint(slot)
+  }
+
+  /** Says who is told; to be called before anything can come. */
+  own (owner: PathOwner): void {
+    this.#owner = owner
+  }
+
+  get budget (): number {
+    const budget = Math.min(this.#endpoint.credit, MAX_CHUNK)
+    if (budget === 0) {
+      this.#endpoint.want()
+    }
+    return budget
+  }
+
+  send (bytes: Uint8Array): void {
+    this.#perform(this.#endpoint.write(bytes))
+  }
+
+  release (): void {
+    const sizes = this.#unreleased ?? []
+    this.#unreleased = undefined
+    for (const size of sizes) {
+      this.#perform(this.#endpoint.consumed(size))
+    }
+  }
+
+  close (): void {
+    this.#owner = undefined
+    this.#perform(this.#endpoint.end())
+    this.#perform(this.#endpoint.stopReading())
+  }
+
+  open (): void {
+    this.#perform(this.#endpoint.accept())
+  }
+
+  receive (kind: Kind, side: Side, payload: unknown): void {
+    this.#perform(this.#endpoint.receive(kind, side, payload))
+  }
+
+  lose (error: StarError): void {
+    this.#perform(this.#endpoint.lose(error))
+  }
+
+  #perform (outputs: readonly EndpointOutput[]): void {
+    for (const output of outputs) {
+      switch (output.do) {
+        case 'send':
+          this.#slot.send(output)
+          break
+        case 'deliver':
+          this.#owner?.onBytes(output.bytes)
+          this.#taken(output.bytes.byteLength)
+          break
+        case 'writable':
+          this.#owner?.onRoom()
+          break
+        case 'ended':
+        case 'unread':
+          // half a path is none: the link ends its halves by itself
+          this.#gone(output.do === 'unread' ? output.error : new StarError('ERR_STREAM_CLOSED'))
+          this.close()
+          break
+        case 'closed':
+          this.#slot.onClose()
+          this.#gone(output.error ?? new StarError('ERR_STREAM_CLOSED'))
+          break
+      }
+    }
+  }
+
+  #taken (size: number): void {
+    if (this.#unreleased == null) {
+      this.#perform(this.#endpoint.consumed(size))
+    } else {
+      this.#unreleased.push(size)
+    }
+  }
+
+  #gone (error: StarError): void {
+    const owner = this.#owner
+    this.#owner = undefined
+    owner?.onGone(error)
+  }
+}

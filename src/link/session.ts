@@ -1,0 +1,493 @@
+// A link's byte stream: ordered, reliable, half-closable, over one path at a time. What was not acknowledged on a path that is gone
+// is sent again on the next one. A machine without I/O; it neither knows what a path is nor who is at the other end.
+import { allocUnsafe } from 'uint8arrays/alloc'
+import { concat } from 'uint8arrays/concat'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { StarError } from '../errors.ts'
+import { DATA_HEADER, encodeFrame, writeDataHeader } from './frame.ts'
+import { Pulse } from './pulse.ts'
+import type { Frame } from './frame.ts'
+import type { PulseOptions } from './pulse.ts'
+
+/** What the driver is to do. */
+export type SessionOutput =
+  /** There is something to send: call {@link Session.flush} soon, and again whenever the path takes more. */
+  | { readonly do: 'flush' }
+  /** Hand these bytes to the reader, and say `consumed` when it has taken them. */
+  | { readonly do: 'deliver', readonly bytes: Uint8Array }
+  /** There is room again for a writer that ran out of it. */
+  | { readonly do: 'writable' }
+  /** The other end has ended its half. */
+  | { readonly do: 'ended' }
+  /** The path is open but carries nothing any more: drop it. */
+  | { readonly do: 'dead' }
+  /** The stream is over: with an error, or because both halves have ended. Flush once more; nothing follows. */
+  | { readonly do: 'closed', readonly error?: StarError }
+
+/** How a session is set up; times are milliseconds. */
+export interface SessionOptions extends PulseOptions {
+  /** Bytes that each direction may have on the way, whatever the other end allows. */
+  readonly window: number
+  /** Bytes that the other end allows before it says more. */
+  readonly initialLimit: number
+  /** How long a session lives without a path. */
+  readonly resumeTimeout: number
+}
+
+/** A reader tells of what it took when it is this part of its window, or after {@link ACK_DELAY}. */
+const ACK_FRACTION = 4
+/** Milliseconds after which anything received is acknowledged. */
+const ACK_DELAY = 100
+/**
+ * The most bytes in one `data` frame: a path may deliver it as a whole, so that nothing is acknowledged before its last byte. A path
+ * begins with small ones; they are doubled, so that {@link Pulse} learns how slow it is before a large one takes too long.
+ */
+const MIN_FRAME = 16_384
+const MAX_FRAME = 131_072
+const ACK_SIZE = 20
+/** Answers to probes that wait for a path that takes nothing; a peer that probes on is broken. */
+const MAX_CONTROL = 16
+
+const NOTHING: readonly SessionOutput[] = []
+const NO_BYTES = new Uint8Array()
+
+/** One end of a link's byte stream. */
+export class Session {
+  readonly #options: SessionOptions
+  #state: 'open' | 'suspended' | 'closed' = 'suspended'
+  // what we write: offsets of the first byte that is not acknowledged, not sent on this path, never sent
+  #acked = 0
+  #sent = 0
+  #framed = 0
+  /** The bytes from {@link #acked} to {@link #framed}, in memory of our own. */
+  readonly #kept = new Uint8ArrayList()
+  /** The bytes from {@link #framed} on, in the writer's memory. */
+  readonly #queue = new Uint8ArrayList()
+  #limit: number
+  #fin: 'open' | 'asked' | 'sent' | 'acked' = 'open'
+  #finSent = false
+  #wanting = false
+  /** False on a path on which the other end has not said yet what it has. */
+  #synced = true
+  // what we read
+  #received = 0
+  #consumed = 0
+  #ended = false
+  #toldReceived = 0
+  #toldLimit: number
+  // what is to be sent beside data
+  readonly #control: Uint8Array[] = []
+  #ackDue = false
+  #resetting = false
+  // times
+  #ackAt: number | undefined
+  #suspendedAt = 0
+  readonly #pulse: Pulse
+  #token = 0
+  #frameBytes = MIN_FRAME
+  #resentBytes = 0
+  #error: StarError | undefined
+
+  constructor (options: SessionOptions) {
+    this.#options = options
+    this.#pulse = new Pulse(options)
+    this.#limit = options.initialLimit
+    this.#toldLimit = options.window
+  }
+
+  /** `open`: has a path. `suspended`: has none, for now. */
+  get state (): 'open' | 'suspended' | 'closed' {
+    return this.#state
+  }
+
+  /** Why it is over, if it is over by an error. */
+  get error (): StarError | undefined {
+    return this.#error
+  }
+
+  /** True when the path was found to be dead. */
+  get dead (): boolean {
+    return this.#pulse.dead
+  }
+
+  /** Bytes that may be written now. */
+  get room (): number {
+    if (this.#fin !== 'open' || this.#state === 'closed') {
+      return 0
+    }
+    return Math.max(0, Math.min(this.#limit, this.#acked + this.#options.window) - this.#framed - this.#queue.byteLength)
+  }
+
+  /** True while the half that we write is open. */
+  get writable (): boolean {
+    return this.#fin === 'open' && this.#state !== 'closed'
+  }
+
+  /** True when one of the halves has ended, or is about to. */
+  get closing (): boolean {
+    return this.#fin !== 'open' || this.#ended || this.#state === 'closed'
+  }
+
+  /** True when everything that was written has been acknowledged. */
+  get drained (): boolean {
+    return this.#queue.byteLength === 0 && !this.#waiting
+  }
+
+  /** True when the other end has ended its half, and has all of ours but perhaps the word that it ended. */
+  get complete (): boolean {
+    return this.#ended && this.#fin !== 'open' && this.#queue.byteLength === 0 && this.#acked >= this.#framed
+  }
+
+  /** Bytes written, those of them that are not acknowledged, received, and sent more than once; the last round trip in milliseconds. */
+  get figures (): { written: number, kept: number, received: number, resent: number, roundTrip: number | undefined } {
+    const written = this.#framed + this.#queue.byteLength
+    return {
+      written,
+      kept: this.#kept.byteLength + this.#queue.byteLength,
+      received: this.#received - (this.#ended ? 1 : 0),
+      resent: this.#resentBytes,
+      roundTrip: this.#pulse.roundTrip
+    }
+  }
+
+  /** The next moment at which {@link wake} has something to do. */
+  get wakeAt (): number | undefined {
+    if (this.#state === 'closed') {
+      return undefined
+    }
+    if (this.#state === 'suspended') {
+      return this.#suspendedAt + this.#options.resumeTimeout
+    }
+    return Math.min(this.#ackAt ?? Infinity, this.#pulse.wakeAt(this.#waiting))
+  }
+
+  /** There is a path now: the first one, or another one. */
+  attach (now: number, first: boolean): readonly SessionOutput[] {
+    if (this.#state === 'closed') {
+      return NOTHING
+    }
+    this.#state = 'open'
+    this.#pulse.start(now)
+    this.#control.length = 0
+    this.#frameBytes = MIN_FRAME
+    this.#sent = this.#acked
+    this.#synced = first
+    this.#ackDue = !first
+    if (this.#fin === 'sent') {
+      this.#fin = 'asked'
+    }
+    return [{ do: 'flush' }]
+  }
+
+  /** Counts from now on how long nothing is heard: for a path that could not yet be expected to bring anything. */
+  start (now: number): void {
+    this.#pulse.start(now)
+  }
+
+  /** The path is gone. */
+  detach (now: number): void {
+    if (this.#state === 'open') {
+      this.#state = 'suspended'
+      this.#suspendedAt = now
+      this.#ackAt = undefined
+    }
+  }
+
+  /** Takes bytes to send; no more than {@link room} of them. They must not be changed afterwards. */
+  write (bytes: Uint8Array | Uint8ArrayList): readonly SessionOutput[] {
+    if (!this.writable) {
+      throw new StarError('ERR_STREAM_CLOSED')
+    }
+    if (bytes.byteLength > this.room) {
+      throw new StarError('ERR_BUDGET')
+    }
+    if (bytes.byteLength === 0) {
+      return NOTHING
+    }
+    this.#queue.append(bytes)
+    return [{ do: 'flush' }]
+  }
+
+  /** Says that a writer waits for room; `writable` comes when there is some. */
+  want (): void {
+    this.#wanting = true
+  }
+
+  /** Ends the half that we write, behind all that was written. */
+  end (): readonly SessionOutput[] {
+    if (!this.writable) {
+      return NOTHING
+    }
+    this.#fin = 'asked'
+    return [{ do: 'flush' }]
+  }
+
+  /** Breaks both halves off and tells the other end, if there is a path. */
+  reset (error: StarError): readonly SessionOutput[] {
+    if (this.#state === 'closed') {
+      return NOTHING
+    }
+    this.#control.push(encodeFrame({ type: 'reset', error }))
+    return this.lose(error)
+  }
+
+  /** Ends here, with nobody told; without an error when both halves have ended. */
+  lose (error?: StarError): readonly SessionOutput[] {
+    if (this.#state === 'closed') {
+      return NOTHING
+    }
+    this.#resetting = true
+    this.#state = 'closed'
+    this.#error = error
+    this.#queue.consume(this.#queue.byteLength)
+    this.#kept.consume(this.#kept.byteLength)
+    return [{ do: 'flush' }, { do: 'closed', ...(error == null ? {} : { error }) }]
+  }
+
+  /** The reader has taken so many bytes that were delivered to it. */
+  consumed (bytes: number): readonly SessionOutput[] {
+    this.#consumed += bytes
+    return this.#tellSoon()
+  }
+
+  /** A frame came. What makes no sense in it ends the stream. */
+  receive (frame: Exclude<Frame, { type: 'handshake' }>, now: number): readonly SessionOutput[] {
+    if (this.#state === 'closed') {
+      return NOTHING
+    }
+    this.#pulse.heard(now)
+    switch (frame.type) {
+      case 'data':
+        return this.#onData(frame.offset, frame.bytes, now)
+      case 'ack':
+        return this.#onAck(frame.received, frame.limit, now)
+      case 'fin':
+        return this.#onFin(frame.offset)
+      case 'reset':
+        return this.lose(frame.error)
+      case 'ping':
+        this.#control.push(encodeFrame({ type: 'pong', token: frame.token }))
+        return this.#control.length > MAX_CONTROL ? this.#fault('pings that nothing is sent for') : [{ do: 'flush' }]
+      case 'pong':
+        if (frame.token === this.#token) {
+          this.#pulse.echoed(now, this.#waiting)
+        }
+        return NOTHING
+    }
+  }
+
+  /** Does what is due. An early call changes nothing. */
+  wake (now: number): readonly SessionOutput[] {
+    if (this.#state === 'closed' || now < (this.wakeAt ?? Infinity)) {
+      return NOTHING
+    }
+    if (this.#state === 'suspended') {
+      return this.lose(this.complete ? undefined : new StarError('ERR_LINK_LOST'))
+    }
+    const outputs: SessionOutput[] = []
+    if (this.#ackAt != null && this.#ackAt <= now) {
+      this.#ackAt = undefined
+      this.#ackDue = true
+      outputs.push({ do: 'flush' })
+    }
+    const due = this.#pulse.wake(now, this.#waiting)
+    if (due === 'probe') {
+      this.#control.push(encodeFrame({ type: 'ping', token: ++this.#token }))
+      outputs.push({ do: 'flush' })
+    } else if (due === 'dead') {
+      outputs.push({ do: 'dead' })
+    }
+    return outputs
+  }
+
+  /**
+   * What is to be sent now, at most `budget` bytes in one piece each; to be called again while it returns something and the path
+   * takes more.
+   */
+  flush (budget: number, now: number): Uint8Array | undefined {
+    if (this.#state === 'suspended' || budget <= 0) {
+      return undefined
+    }
+    const control = this.#takeControl(budget)
+    const left = budget - control.byteLength
+    if (this.#resetting || !this.#synced) {
+      return emptyIsNone(control)
+    }
+    const room = Math.min(this.#frameBytes, left - DATA_HEADER)
+    const again = Math.min(this.#framed - this.#sent, room)
+    const fresh = Math.min(this.#queue.byteLength, room)
+    if (again > 0 || fresh > 0) {
+      this.#frameBytes = Math.max(again, fresh) < this.#frameBytes ? this.#frameBytes : Math.min(MAX_FRAME, 2 * this.#frameBytes)
+      return again > 0 ? this.#again(control, again) : this.#fresh(control, fresh, now)
+    }
+    if (this.#fin === 'asked' && this.#queue.byteLength === 0 && this.#sent === this.#framed && left >= DATA_HEADER) {
+      return concat([control, this.#finish(now)])
+    }
+    return emptyIsNone(control)
+  }
+
+  #takeControl (budget: number): Uint8Array {
+    const frames: Uint8Array[] = []
+    let size = 0
+    for (let next = this.#control[0]; next != null && size + next.byteLength <= budget; next = this.#control[0]) {
+      frames.push(next)
+      size += next.byteLength
+      this.#control.shift()
+    }
+    if (this.#ackDue && this.#state === 'open' && size + ACK_SIZE <= budget) {
+      frames.push(this.#ack())
+      size += ACK_SIZE
+    }
+    return frames.length > 1 ? concat(frames, size) : frames[0] ?? NO_BYTES
+  }
+
+  /** Puts a frame around bytes of the queue, behind the control frames: the one copy that sending costs is kept. */
+  #fresh (control: Uint8Array, size: number, now: number): Uint8Array {
+    const chunk = framed(control, this.#sent, size)
+    const bytes = chunk.subarray(chunk.byteLength - size)
+    let position = 0
+    for (const part of this.#queue.sublist(0, size)) {
+      bytes.set(part, position)
+      position += part.byteLength
+    }
+    this.#queue.consume(size)
+    this.#starts(now)
+    this.#kept.append(bytes)
+    this.#framed += size
+    this.#sent = this.#framed
+    return chunk
+  }
+
+  /** Bytes that were sent on a former path. */
+  #again (control: Uint8Array, size: number): Uint8Array {
+    const chunk = framed(control, this.#sent, size)
+    const from = this.#sent - this.#acked
+    chunk.set(this.#kept.subarray(from, from + size), chunk.byteLength - size)
+    this.#sent += size
+    this.#resentBytes += size
+    return chunk
+  }
+
+  #finish (now: number): Uint8Array {
+    this.#starts(now)
+    this.#fin = 'sent'
+    this.#finSent = true
+    return encodeFrame({ type: 'fin', offset: this.#framed })
+  }
+
+  /** Something is sent: if nothing was on the way, it is from now on that something waits. */
+  #starts (now: number): void {
+    if (!this.#waiting) {
+      this.#pulse.waits(now)
+    }
+  }
+
+  #onData (offset: number, bytes: Uint8Array, now: number): readonly SessionOutput[] {
+    const end = offset + bytes.byteLength
+    if (end <= this.#received) {
+      return NOTHING // came on a former path already
+    }
+    if (offset > this.#received || this.#ended) {
+      return this.#fault('data that does not follow what was there')
+    }
+    if (end > this.#toldLimit) {
+      return this.reset(new StarError('ERR_BUDGET'))
+    }
+    const fresh = bytes.subarray(this.#received - offset)
+    this.#received = end
+    this.#ackAt ??= now + ACK_DELAY
+    return [{ do: 'deliver', bytes: fresh }, ...this.#tellSoon()]
+  }
+
+  #onFin (offset: number): readonly SessionOutput[] {
+    if (this.#ended) {
+      this.#ackDue = true
+      return [{ do: 'flush' }]
+    }
+    if (offset !== this.#received) {
+      return this.#fault('an end that does not follow what was there')
+    }
+    this.#received++
+    this.#consumed++
+    this.#ended = true
+    this.#ackDue = true
+    return [{ do: 'flush' }, { do: 'ended' }, ...this.#closedIfOver()]
+  }
+
+  #onAck (received: number, limit: number, now: number): readonly SessionOutput[] {
+    if (received > this.#framed + (this.#finSent ? 1 : 0)) {
+      return this.#fault('an acknowledgement of what was never sent')
+    }
+    if (received > this.#acked) {
+      this.#pulse.answered(now, { waiting: this.#waiting, through: true })
+      this.#kept.consume(Math.min(received, this.#framed) - this.#acked)
+      this.#acked = Math.min(received, this.#framed)
+      this.#sent = Math.max(this.#sent, this.#acked)
+      if (received > this.#framed) {
+        this.#fin = 'acked'
+      }
+    }
+    const outputs: SessionOutput[] = []
+    this.#limit = Math.max(this.#limit, limit)
+    if (!this.#synced) {
+      this.#pulse.answered(now, { waiting: true, through: false })
+      this.#synced = true
+      outputs.push({ do: 'flush' })
+    }
+    if (this.#wanting && this.room > 0) {
+      this.#wanting = false
+      outputs.push({ do: 'writable' })
+    }
+    return [...outputs, ...this.#closedIfOver()]
+  }
+
+  #closedIfOver (): readonly SessionOutput[] {
+    if (!this.#ended || this.#fin !== 'acked') {
+      return NOTHING
+    }
+    if (this.#ackDue) {
+      this.#control.push(this.#ack()) // of the other end's last word, which waits for it
+    }
+    return this.lose()
+  }
+
+  #ack (): Uint8Array {
+    this.#ackDue = false
+    this.#ackAt = undefined
+    this.#toldReceived = this.#received
+    this.#toldLimit = this.#consumed + this.#options.window
+    return encodeFrame({ type: 'ack', received: this.#toldReceived, limit: this.#toldLimit })
+  }
+
+  #tellSoon (): readonly SessionOutput[] {
+    const step = this.#options.window / ACK_FRACTION
+    const limit = this.#consumed + this.#options.window
+    if (!this.#ackDue && (limit - this.#toldLimit >= step || this.#received - this.#toldReceived >= step)) {
+      this.#ackDue = true
+      return [{ do: 'flush' }]
+    }
+    return NOTHING
+  }
+
+  /** True while something was sent that is not acknowledged, or the other end has not said what it has. */
+  get #waiting (): boolean {
+    return this.#acked < this.#framed || this.#fin === 'sent' || !this.#synced
+  }
+
+  #fault (detail: string): readonly SessionOutput[] {
+    return this.reset(new StarError('ERR_PROTOCOL', { detail }))
+  }
+}
+
+/** A chunk with the control frames and the header of a `data` frame in place; its last `size` bytes are to be filled. */
+function framed (control: Uint8Array, offset: number, size: number): Uint8Array {
+  const start = control.byteLength
+  const chunk = allocUnsafe(start + DATA_HEADER + size)
+  chunk.set(control)
+  writeDataHeader(chunk, start, offset, size)
+  return chunk
+}
+
+function emptyIsNone (bytes: Uint8Array): Uint8Array | undefined {
+  return bytes.byteLength === 0 ? undefined : bytes
+}
