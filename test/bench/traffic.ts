@@ -128,6 +128,28 @@ export class Ends {
     return rtts
   }
 
+  /** Milliseconds from the loss of a path until a round trip begun then is over. */
+  async cut (peer: string, count: number): Promise<number[]> {
+    let link = this.#links[0]!
+    let pinger = new Pinger(await link.open(), 32)
+    await pinger.ping()
+    const stalls: number[] = []
+    for (let i = 0; i < count; i++) {
+      const begin = performance.now()
+      if (link.cut !== undefined) link.cut()
+      else {
+        await link.close()
+        link = await this.#ends[0]!.dial(peer)
+        pinger = new Pinger(await link.open(), 32)
+      }
+      await pinger.ping()
+      stalls.push(performance.now() - begin)
+    }
+    this.#links[0] = link
+    await pinger.close()
+    return stalls
+  }
+
   async dial (peer: string, count: number, echo: boolean): Promise<Array<{ dial: number, byte: number }>> {
     const times: Array<{ dial: number, byte: number }> = []
     for (let i = 0; i < count; i++) times.push(await firstByte(async () => this.#ends[0]!, peer, echo))

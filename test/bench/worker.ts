@@ -27,6 +27,8 @@ const commands = {
   /** The same with a new end each time; starting the end is part of the time. */
   cold: async (server: string, peer: string, count: number, echo: boolean): Promise<Array<{ dial: number, byte: number }>> =>
     await ends.cold(server, peer, count, echo),
+  /** Gives up the path to that peer so many times; milliseconds until something got through again. */
+  cut: async (peer: string, count: number): Promise<number[]> => await ends.cut(peer, count),
   /** Dials and closes so many times, several at once. */
   churn: async (peer: string, count: number, atOnce: number): Promise<number> => await ends.churn(peer, count, atOnce),
   /** Joins and leaves so many times, several at once, and gives the milliseconds. */

@@ -3,6 +3,7 @@ import type { Rival } from './types.ts'
 
 const LOAD: Record<string, () => Promise<Rival>> = {
   'star': async () => (await import('./star.ts')).star,
+  'star-plain': async () => (await import('./star-plain.ts')).starPlain,
   'star-raw': async () => (await import('./star-raw.ts')).starRaw,
   'circuit-relay': async () => (await import('./circuit-relay.ts')).circuitRelay,
   'original': async () => (await import('./original.ts')).original,

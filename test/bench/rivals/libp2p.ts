@@ -31,18 +31,19 @@ export async function common (options: { key?: Uint8Array }): Promise<Libp2pOpti
 }
 
 /** Makes an end of a started node. */
-export async function end (node: Node, address: string, options: EndOptions): Promise<End> {
+export async function end (node: Node, address: string, options: EndOptions, cut?: (peer: PeerId) => void): Promise<End> {
   const many = { maxInboundStreams: MANY, maxOutboundStreams: MANY, runOnLimitedConnection: true }
   await node.handle(PROTOCOL, stream => options.onChannel(channel(stream)), many)
   return {
     address,
-    dial: async peer => link(await node.dial(multiaddr(peer), { signal: AbortSignal.timeout(10_000) })),
+    dial: async peer => link(await node.dial(multiaddr(peer), { signal: AbortSignal.timeout(10_000) }), cut),
     close: async () => await node.stop()
   }
 }
 
-function link (connection: Connection): Link {
+function link (connection: Connection, cut?: (peer: PeerId) => void): Link {
   return {
+    ...cut === undefined ? {} : { cut: () => cut(connection.remotePeer) },
     open: async () => channel(await connection.newStream(PROTOCOL, { maxOutboundStreams: MANY, runOnLimitedConnection: true })),
     close: async () => await connection.close()
   }

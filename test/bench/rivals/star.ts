@@ -3,6 +3,7 @@ import { createLibp2p } from 'libp2p'
 import { star as createStar } from '../../../client/index.ts'
 import { common, end } from './libp2p.ts'
 import { startServer } from './star-server.ts'
+import type { Links } from '../../../client/links.ts'
 import type { Rival } from './types.ts'
 
 export const star: Rival = {
@@ -13,12 +14,17 @@ export const star: Rival = {
 
   startEnd: async (server, options) => {
     const { transport, discovery } = createStar()
+    let links: Links | undefined
     const node = await createLibp2p({
       ...await common(options),
       addresses: { listen: options.listen === false ? [] : [server] },
-      transports: [transport],
+      transports: [components => {
+        const made = transport(components)
+        links = made.links
+        return made
+      }],
       peerDiscovery: [discovery]
     })
-    return await end(node, `${server}/p2p/${node.peerId.toString()}`, options)
+    return await end(node, `${server}/p2p/${node.peerId.toString()}`, options, peer => links?.drop(peer.toString()))
   }
 }
