@@ -10,7 +10,7 @@ export interface Link {
   /** Whether we dialled it. */
   readonly dialled: boolean
   readonly session: Session
-  /** The path that carries it; none while it waits for one. */
+  /** The path that carries it; none while it waits for one, and when it is over. */
   readonly path: number | undefined
 }
 
@@ -42,7 +42,7 @@ export type PairEvent =
 export type PairOutput =
   /** Open a path to the other peer, and answer with `opened` or `unopened`. */
   | { readonly do: 'open' }
-  /** Open none after all. */
+  /** Open none after all; nothing is to be answered any more. */
   | { readonly do: 'abandon' }
   | { readonly do: 'send', readonly path: number, readonly bytes: Uint8Array }
   /** Close a path behind what was sent; its bytes aren't wanted any more. */
@@ -61,8 +61,8 @@ export type PairOutput =
   | { readonly do: 'note', readonly link: bigint, readonly what: Note, readonly path?: number, readonly error?: StarError }
 
 /**
- * `path`: has its first path or another one; `suspended`: lost it; `attempt`: an attempt to make or resume it came to nothing;
- * `over`: ended.
+ * `path`: a link has its first path or another one. `suspended`: it has lost it. `over`: it has ended. `attempt`: an attempt to
+ * make or to resume a link came to nothing; 0 is the link's id where there is none.
  */
 export type Note = 'path' | 'suspended' | 'attempt' | 'over'
 
@@ -74,7 +74,7 @@ export interface PairOptions extends SessionOptions, Omit<HandshakeOptions, 'pee
   readonly greater: boolean
   /** Milliseconds that the one who was dialled waits before it looks for a new path itself. */
   readonly grace: number
-  /** Milliseconds before the second try to resume; doubled for each further one, up to four seconds. */
+  /** Milliseconds before the second try to resume; doubled for each further one, up to 4 seconds. */
   readonly retry: number
 }
 

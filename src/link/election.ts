@@ -11,8 +11,8 @@
 //    whatever path we have: the other peer has lost that.
 // 5. Of several links that the same peer dialled and that wait, the one with the lowest connection id is taken.
 //
-// Deciding earlier (at the name, as Erlang does) lets a claim end a good dial, and a path that swallows bytes win; deciding by ids
-// alone lets a dead link win over a fresh one.
+// Deciding earlier (at the name, as Erlang does) lets a claim end a good dial, and a path that swallows bytes win; deciding by
+// ids alone lets a dead link win over a fresh one.
 import type { Decision, Outcome } from './handshake.ts'
 import type { NameMessage } from './wire.ts'
 

@@ -1,5 +1,5 @@
-// A link's byte stream: ordered, reliable, half-closable, over one path at a time. What was not acknowledged on a path that is gone
-// is sent again on the next one. A machine without I/O; it neither knows what a path is nor who is at the other end.
+// A link's byte stream: ordered, reliable, half-closable, over one path at a time. What was not acknowledged on a path that is
+// gone is sent again on the next one. A machine without I/O; it neither knows what a path is nor who is at the other end.
 import { allocUnsafe } from 'uint8arrays/alloc'
 import { concat } from 'uint8arrays/concat'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -39,8 +39,8 @@ const ACK_FRACTION = 4
 /** Milliseconds after which anything received is acknowledged. */
 const ACK_DELAY = 100
 /**
- * The most bytes in one `data` frame: a path may deliver it as a whole, so that nothing is acknowledged before its last byte. A path
- * begins with small ones; they are doubled, so that {@link Pulse} learns how slow it is before a large one takes too long.
+ * The most bytes in one `data` frame: a path may deliver it as a whole, so that nothing is acknowledged before its last byte. A
+ * path begins with small ones; they are doubled, so that {@link Pulse} learns how slow it is before a large one takes too long.
  */
 const MIN_FRAME = 16_384
 const MAX_FRAME = 131_072
@@ -138,7 +138,7 @@ export class Session {
     return this.#ended && this.#fin !== 'open' && this.#queue.byteLength === 0 && this.#acked >= this.#framed
   }
 
-  /** Bytes written, those of them that are not acknowledged, received, and sent more than once; the last round trip in milliseconds. */
+  /** Bytes written, of these not acknowledged, received, and sent more than once; the last round trip in milliseconds. */
   get figures (): { written: number, kept: number, received: number, resent: number, roundTrip: number | undefined } {
     const written = this.#framed + this.#queue.byteLength
     return {

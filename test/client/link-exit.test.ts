@@ -1,0 +1,34 @@
+// A node that is stopped leaves nothing behind that keeps its process alive, whatever its links were doing.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { within } from '../support/waiting.ts'
+
+describe('a process ends by itself when its nodes were stopped', () => {
+  for (const [state, when] of [
+    ['suspended', 'a link waits for a path'], ['handshake', 'a link is in its handshake'], ['waiting', 'data is on its way']
+  ] as const) {
+    it(`while ${when}`, async () => {
+      const script = fileURLToPath(new URL('../support/link-quitter.js', import.meta.url))
+      const child = spawn(process.execPath, ['--enable-source-maps', script, state], { stdio: ['ignore', 'pipe', 'pipe'] })
+      let output = ''
+      let closedAt: number | undefined
+      for (const pipe of [child.stdout, child.stderr]) {
+        pipe.setEncoding('utf8').on('data', (text: string) => {
+          output += text
+          closedAt ??= performance.now()
+        })
+      }
+      try {
+        const [code] = await within('the process to end by itself', once(child, 'close'), 15_000)
+        assert.deepEqual([output, code], ['everything is closed\n', 0])
+        assert.ok(performance.now() - (closedAt ?? 0) < 2_000, 'at once when everything is closed')
+      } catch (error) {
+        throw new Error(`it said: ${output}`, { cause: error })
+      } finally {
+        child.kill('SIGKILL')
+      }
+    }).timeout(20_000)
+  }
+})
