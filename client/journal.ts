@@ -54,7 +54,7 @@ export interface LinkStatus {
 export interface Explanation {
   /** The links that are there. */
   readonly links: readonly LinkStatus[]
-  /** What happened, oldest first; the last 256 events. */
+  /** What happened, oldest first: the last 64 events of each of the last 256 peers. */
   readonly events: readonly LinkEvent[]
 }
 
@@ -63,20 +63,25 @@ export interface JournalEvents {
   link: CustomEvent<LinkEvent>
 }
 
-/** So many events are remembered. */
-const MAX_EVENTS = 256
+/** So many events of a peer are remembered, of so many peers: a stranger's attempts don't push out what happened to others. */
+const MAX_EVENTS = 64
+const MAX_PEERS = 256
 
 /** The last events of the links of a node, and a place to hear of new ones. */
 export class Journal extends TypedEventEmitter<JournalEvents> {
-  readonly #events: LinkEvent[] = []
+  /** By peer; the one that something happened to last stands last. */
+  readonly #events = new Map<string, LinkEvent[]>()
   /** Whoever knows where links stand now: the nodes that run. */
   readonly sources = new Set<{ status (peer?: string): LinkStatus[] }>()
 
   /** Adds an event and tells of it. */
   add (event: LinkEvent): void {
-    this.#events.push(event)
-    if (this.#events.length > MAX_EVENTS) {
-      this.#events.shift()
+    const events = this.#events.get(event.peer) ?? []
+    this.#events.delete(event.peer)
+    this.#events.set(event.peer, [...events.slice(1 - MAX_EVENTS), event])
+    const [oldest = ''] = this.#events.keys()
+    if (this.#events.size > MAX_PEERS) {
+      this.#events.delete(oldest)
     }
     this.safeDispatchEvent('link', { detail: event })
   }
@@ -85,7 +90,8 @@ export class Journal extends TypedEventEmitter<JournalEvents> {
   explain (peer?: string): Explanation {
     return {
       links: [...this.sources].flatMap(source => source.status(peer)),
-      events: this.#events.filter(event => peer == null || event.peer === peer)
+      events: (peer == null ? [...this.#events.values()] : [this.#events.get(peer) ?? []]).flat()
+        .toSorted((one, other) => one.at - other.at)
     }
   }
 }

@@ -79,6 +79,7 @@ export class Links {
     this.#running = true
     this.#init.journal.sources.add(this)
     events.addEventListener('connection:open', this.#onOpen)
+    this.#init.hub.onPeer(this.#onPeer)
     await registrar.handle(SECRET_PROTOCOL, async (stream, connection) => {
       const peer = this.#peers.get(connection.remotePeer.toString())
       await answerSecret(stream, (link, secret) => peer?.share(connection, link, secret) ?? false)
@@ -93,6 +94,7 @@ export class Links {
     this.#peers.forEach(peer => { peer.close(new StarError('ERR_STOPPED')) })
     this.#peers.clear()
     events.removeEventListener('connection:open', this.#onOpen)
+    this.#init.hub.offPeer(this.#onPeer)
     await registrar.unhandle(SECRET_PROTOCOL)
   }
 
@@ -158,6 +160,10 @@ export class Links {
         ...roundTrip == null ? {} : { roundTrip }
       }]
     })
+  }
+
+  readonly #onPeer = (peer: string): void => {
+    this.#peers.get(peer)?.seen()
   }
 
   readonly #onOpen = ({ detail }: CustomEvent<Connection>): void => {

@@ -3,9 +3,10 @@ import type { Connection, CounterGroup, Logger } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { StarError } from '../src/errors.ts'
 import type { HandshakeOutput } from '../src/link/handshake.ts'
-import type { Note, PairOptions, PairPorts } from '../src/link/pair.ts'
+import type { Link, Note, PairOptions, PairPorts } from '../src/link/pair.ts'
 import type { LinkConnection } from './link-connection.ts'
 import type { Path } from './path.ts'
+import type { RelayPath } from './relay-path.ts'
 import type { Member } from './star.ts'
 
 /** A way to a peer: through this star, to this address. */
@@ -54,4 +55,31 @@ export interface PeerInit {
   onNote (note: PeerNote): void
   /** There is nothing to keep any more. */
   onIdle (): void
+}
+
+/** A path that is there, and where it came from. */
+export interface PathRecord {
+  readonly path: RelayPath
+  readonly member: Member
+  readonly host: Host | undefined
+}
+
+/** A link that is there, and libp2p's connection over it. */
+export interface LinkRecord {
+  readonly connection: LinkConnection
+  readonly upgraded: Promise<Connection>
+  /** The same, when it is there. */
+  libp2p: Connection | undefined
+  /** Gives the upgrade up. */
+  readonly upgrading: AbortController
+  /** How many dials wait for the connection. */
+  waiting: number
+  flushing: boolean
+}
+
+/** Somebody who waits for a link. */
+export interface Waiting {
+  readonly caller: Caller
+  resolve (link: Link): void
+  reject (error: unknown): void
 }

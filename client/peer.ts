@@ -8,7 +8,7 @@ import type { Connection } from '@libp2p/interface'
 import type { Link, PairEvent, PairOutput } from '../src/link/pair.ts'
 import type { SessionOutput } from '../src/link/session.ts'
 import type { Path } from './path.ts'
-import type { Caller, Host, PeerInit, Route } from './peer-contract.ts'
+import type { Caller, Host, LinkRecord, PathRecord, PeerInit, Route, Waiting } from './peer-contract.ts'
 import type { Member, StreamSlot } from './star.ts'
 
 /** What is spoken on a stream that carries a link; announced to the star, and asked for with each dial. */
@@ -19,30 +19,6 @@ const UPGRADE_TIMEOUT = 10_000
 
 /** So many paths that are gone are remembered. */
 const MAX_GONE = 8
-
-interface PathRecord {
-  readonly path: RelayPath
-  readonly member: Member
-  readonly host: Host | undefined
-}
-
-interface LinkRecord {
-  readonly connection: LinkConnection
-  readonly upgraded: Promise<Connection>
-  /** The same, when it is there. */
-  libp2p: Connection | undefined
-  /** Gives the upgrade up. */
-  readonly upgrading: AbortController
-  /** How many dials wait for the connection. */
-  waiting: number
-  flushing: boolean
-}
-
-interface Waiting {
-  readonly caller: Caller
-  resolve (link: Link): void
-  reject (error: unknown): void
-}
 
 /** One peer of a node. */
 export class Peer {
@@ -135,6 +111,11 @@ export class Peer {
     }
     this.#feed({ type: 'secret', link, secret })
     return true
+  }
+
+  /** The peer has come to a star where we are: a link that waits need not wait for its next try. */
+  seen (): void {
+    this.#feed({ type: 'seen' })
   }
 
   /** Gives the link's path up, as if it had died; false when it has none. */

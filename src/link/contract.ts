@@ -24,6 +24,8 @@ export type PairEvent =
   | { readonly type: 'opened', readonly path: number }
   /** The answer to `open`: none could be opened. */
   | { readonly type: 'unopened', readonly error: StarError }
+  /** The other peer has been seen where it can be reached: a link that waits for a path need not wait longer. */
+  | { readonly type: 'seen' }
   /** The other peer has opened this path. */
   | { readonly type: 'incoming', readonly path: number }
   | { readonly type: 'bytes', readonly path: number, readonly chunk: Uint8Array }

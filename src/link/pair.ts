@@ -91,6 +91,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
         return this.#attempts.incoming(event.path, now)
       case 'secret':
         return this.#learn(event.link, event.secret)
+      case 'seen':
+        return this.#seen(now)
       case 'dead':
         return this.#dead(event.link, now)
       case 'closed':
@@ -263,6 +265,9 @@ export class Pair implements Machine<PairEvent, PairOutput> {
       this.#abandon('new', 'ERR_LINK_EXISTS')
     }
     this.#outputs.push({ do: 'note', link: link.id, what: 'path', path: path.id })
+    if (this.#wanted) {
+      this.#answer({ do: 'dialled', link }) // whatever becomes of it: what came with it may end it at once
+    }
     this.#release(link, path, now)
   }
 
@@ -333,6 +338,13 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     if (path != null) {
       this.#attempts.close(path, error)
       this.#gone(path, error, now)
+    }
+  }
+
+  #seen (now: number): void {
+    if (this.#resumeAt != null) {
+      this.#resumeAt = now
+      this.#failures = 0
     }
   }
 

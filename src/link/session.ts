@@ -158,7 +158,8 @@ export class Session {
     if (this.#state === 'suspended') {
       return this.#suspendedAt + this.#options.resumeTimeout
     }
-    return Math.min(this.#ackAt ?? Infinity, this.#pulse.wakeAt(this.#waiting))
+    const least = Math.min(this.#ackAt ?? Infinity, this.#pulse.wakeAt(this.#waiting))
+    return least === Infinity ? undefined : least
   }
 
   /** There is a path now: the first one, or another one. */
