@@ -74,6 +74,11 @@ export class Attempts {
     return this.#admitting != null
   }
 
+  /** True while an attempt of the other peer has only to be checked, or to be let in. */
+  get expecting (): boolean {
+    return [...this.#paths.values()].some(({ knocking, said }) => knocking && said)
+  }
+
   /** True when there is no path, nor any on its way. */
   get idle (): boolean {
     return this.#own == null && this.#paths.size === 0

@@ -211,7 +211,6 @@ export class Pair implements Machine<PairEvent, PairOutput> {
 
   /** Our own attempt has come to something. */
   #proved (own: Own, path: Path, outcome: Outcome, now: number): void {
-    this.#failures = 0
     if (outcome.resume === 0n) {
       own.link?.session.start(now)
       this.#elect(own.link ?? this.#newLink(path, outcome, true, now), path, outcome, now)
@@ -261,9 +260,6 @@ export class Pair implements Machine<PairEvent, PairOutput> {
       this.#end(former, former.session.complete ? undefined : new StarError(goneReason(former, outcome, 'ERR_LINK_REPLACED')))
     }
     this.#link = link
-    if (this.#attempts.own?.path == null) {
-      this.#abandon('new', 'ERR_LINK_EXISTS')
-    }
     this.#outputs.push({ do: 'note', link: link.id, what: 'path', path: path.id })
     if (this.#wanted) {
       this.#answer({ do: 'dialled', link }) // whatever becomes of it: what came with it may end it at once
@@ -281,7 +277,6 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     path.link = link
     link.path = path.id
     this.#resumeAt = undefined
-    this.#failures = 0
     this.#outputs.push({ do: 'note', link: link.id, what: 'path', path: path.id })
     this.#session(link, link.session.attach(now, false))
     this.#abandon('resume', 'ERR_LINK_EXISTS')
@@ -318,7 +313,7 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     } else if (this.#failure == null) {
       this.#tries++
       this.#attempts.open('new')
-    } else {
+    } else if (!this.#attempts.expecting) {
       this.#answer({ do: 'failed', error: this.#failure })
     }
   }
@@ -370,6 +365,7 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
     session.detach(now)
     this.#outputs.push({ do: 'note', link: link.id, what: 'suspended', error })
+    this.#failures = 0
     this.#resumeAt = now + (link.dialled ? 0 : this.#options.grace)
   }
 

@@ -35,7 +35,7 @@ export interface SessionOptions extends PulseOptions {
 }
 
 /** A reader tells of what it took when it is this part of its window, or after {@link ACK_DELAY}. */
-const ACK_FRACTION = 4
+const ACK_FRACTION = 3
 /** Milliseconds after which anything received is acknowledged. */
 const ACK_DELAY = 100
 /**
@@ -43,7 +43,7 @@ const ACK_DELAY = 100
  * path begins with small ones; they are doubled, so that {@link Pulse} learns how slow it is before a large one takes too long.
  */
 const MIN_FRAME = 16_384
-const MAX_FRAME = 131_072
+const MAX_FRAME = 262_144
 const ACK_SIZE = 20
 /** Answers to probes that wait for a path that takes nothing; a peer that probes on is broken. */
 const MAX_CONTROL = 16
@@ -409,7 +409,6 @@ export class Session {
       return this.#fault('an end that does not follow what was there')
     }
     this.#received++
-    this.#consumed++
     this.#ended = true
     this.#ackDue = true
     return [{ do: 'flush' }, { do: 'ended' }, ...this.#closedIfOver()]

@@ -90,9 +90,12 @@ describe('Two peers, in every order in which things can happen,', function () {
     describe(`when ${names[side]} dials,`, () => {
       it('have one link', () => { explore(model, { users: users(side, ['dial']) }, checkLinked) })
       it('have one link also if it dials twice', () => { explore(model, { users: users(side, ['dial', 'dial']) }, checkLinked) })
-      it('agree if it gives the dial up, and dials again', () => {
+      it('agree if it gives the dial up, and have one link if it dials again', () => {
         explore(model, { users: users(side, ['dial', 'cancel']) }, checkRest)
-        explore(model, { users: users(side, ['dial', 'cancel', 'dial']) }, checkRest)
+        explore(model, { users: users(side, ['dial', 'cancel', 'dial']) }, views => {
+          checkRest(views)
+          assert.equal(views[side]?.dials.at(-1), `dialled ${views[other]?.link}`)
+        })
       })
       it('agree if paths are lost, whoever is told', () => {
         explore(model, { users: users(side, ['dial']), losses: 2 }, checkRest)

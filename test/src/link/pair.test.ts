@@ -67,6 +67,73 @@ describe('A dial', () => {
     assert.equal(z.node.pair.link?.id, a.node.pair.link?.id)
   })
 
+  it('of the other peer comes first as long as our own has no path', () => {
+    const { at, z, a } = table()
+    at.feed(z, { type: 'dial' })
+    at.dial(a, z)
+    assert.deepEqual([states(z), states(a), z.opening], [['dialled'], ['dialled'], false])
+    at.feed(z, { type: 'opened', path: 99 }) // too late
+    assert.deepEqual([[...z.node.paths], z.node.pair.link?.path], [[1], 1])
+  })
+
+  it('of the lesser one hands out no link before the greater one\'s dial has come to something', () => {
+    const { at, z, a } = table()
+    at.feed(z, { type: 'dial' })
+    at.feed(a, { type: 'dial' })
+    at.held.add(at.lay(z, a))
+    at.feed(a, { type: 'incoming', path: 99 }) // somebody is at the door
+    at.lay(a, z)
+    at.settle()
+    assert.deepEqual([a.node.talks.length, states(a)], [0, ['waiting']])
+  })
+
+  it('of the lesser one that is taken after all counts, and not what it was just letting in', () => {
+    const { at, z, a } = table()
+    at.feed(z, { type: 'dial' })
+    at.feed(a, { type: 'dial' })
+    const greater = at.lay(z, a)
+    at.lay(a, z)
+    at.slow = true
+    at.settle()
+    at.answer(z)
+    at.answer(a) // both have replied, and the greater one is being let in
+    at.cut(greater, z) // which gives its dial up, and takes the lesser one's
+    at.slow = false
+    at.answer(z)
+    at.answer(a)
+    at.feed(a, { type: 'signed', path: greater, signature: new Uint8Array() })
+    assert.deepEqual([states(a), states(z)], [['dialled'], ['dialled']])
+    assert.deepEqual([a.node.pair.link?.path, z.node.pair.link?.path, a.node.talks.length], [2, 2, 1])
+  })
+
+  it('fails with the reason for which its user has ended the link, before the other one has proved itself', () => {
+    const { at, z, a } = table()
+    at.feed(a, { type: 'dial' })
+    at.lay(a, z)
+    at.settle(4)
+    const [talk] = a.node.talks
+    assert(talk != null && a.node.pair.link == null)
+    a.node.reset(talk, at.now)
+    assert.deepEqual([states(a), a.node.pair.idle], [['ERR_STREAM_RESET'], true])
+    at.settle()
+    assert.equal(z.node.pair.idle, true)
+  })
+
+  it('that is held up for long does not make its path seem dead', () => {
+    const { at, z, a } = table()
+    at.feed(a, { type: 'dial' })
+    const path = at.lay(a, z)
+    at.settle(4)
+    at.held.add(path)
+    at.pass(4_500)
+    assert.equal(a.node.talks.length, 1)
+    at.held.delete(path)
+    at.settle()
+    const { length } = a.said.get(path) ?? []
+    at.pass(50)
+    assert.deepEqual([states(a), a.said.get(path)?.length], [['dialled'], length])
+  })
+
   it('is tried anew when the attempt that it has joined comes to nothing', () => {
     const { at, z, a } = table()
     at.slow = true
@@ -221,6 +288,13 @@ describe('A link', () => {
       pauses.push(at.now - before)
     }
     assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 4_000, 4_000])
+    const path = at.lay(a, z)
+    at.settle()
+    at.cut(path, a)
+    at.refuse(a, new StarError('ERR_PEER_NOT_FOUND'))
+    at.pass(250)
+    assert.equal(a.opening, true)
+    at.refuse(a, new StarError('ERR_PEER_NOT_FOUND'))
     at.pass(30_000)
     assert.deepEqual([endings(a), a.opening, a.node.pair.wakeAt], [['ERR_LINK_LOST'], false, undefined])
   })
@@ -232,6 +306,31 @@ describe('A link', () => {
     at.lay(a, z)
     at.settle()
     assert.deepEqual([[...z.node.paths], z.node.pair.link?.path, endings(z)], [[2], 2, [undefined]])
+  })
+
+  it('is taken over by the newest path on which the other end comes back, whatever comes late', () => {
+    const { at, z, a } = table()
+    at.cut(at.dial(a, z), a)
+    const second = at.lay(a, z)
+    at.settle(5) // its reply is on its way
+    at.held.add(second)
+    at.feed(a, { type: 'lost', path: second, error: new StarError('ERR_STAR_LOST') })
+    at.pass(250)
+    const third = at.lay(a, z)
+    at.settle(2)
+    at.held.delete(second)
+    at.settle()
+    assert.deepEqual([a.node.pair.link?.path, z.node.pair.link?.path, [...z.node.paths]], [third, third, [third]])
+    assert.equal(a.node.notes.filter(({ what }) => what === 'attempt').length, 1)
+  })
+
+  it('is not resumed when it was ended just before its path was lost', () => {
+    const { at, z, a } = table()
+    const path = at.dial(a, z)
+    a.node.pair.link?.session.lose(new StarError('ERR_STOPPED'))
+    at.feed(a, { type: 'lost', path, error: new StarError('ERR_STAR_LOST') })
+    assert.deepEqual([a.opening, a.node.pair.idle], [false, true])
+    assert.deepEqual(a.node.notes.at(-1), { what: 'over', link: a.node.talks[0]?.link.id, code: 'ERR_STOPPED' })
   })
 
   it('ends with ERR_PEER_RESTARTED when the other peer is another process now', () => {
