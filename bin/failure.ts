@@ -39,7 +39,8 @@ export class Failure extends Error {
 
 /** Codes that mean: nothing was begun, since star or peer wasn't there. */
 const UNREACHABLE: ReadonlySet<Reason> = new Set<Reason>([
-  'ERR_STAR_UNREACHABLE', 'ERR_STAR_TIMEOUT', 'ERR_STAR_TOO_OLD', 'ERR_PEER_NOT_FOUND', 'ERR_DIAL_REFUSED', 'ERR_DIAL_TIMEOUT'
+  'ERR_STAR_UNREACHABLE', 'ERR_STAR_TIMEOUT', 'ERR_STAR_TOO_OLD', 'ERR_PEER_NOT_FOUND', 'ERR_DIAL_REFUSED', 'ERR_DIAL_TIMEOUT',
+  'ERR_RENDEZVOUS_FAILED'
 ])
 
 const ADVICE: Partial<Record<Reason, string>> = {
@@ -48,6 +49,8 @@ const ADVICE: Partial<Record<Reason, string>> = {
   ERR_PEER_NOT_FOUND: 'see who is there with `libp2p-star peers`; the peer must run `listen` or `receive` on the same star',
   ERR_DIAL_TIMEOUT: 'the peer may be gone without the star knowing yet: try again in half a minute',
   ERR_REPLACED: 'give each process an --identity of its own',
+  ERR_RENDEZVOUS_INIT: 'copy the whole URL that `libp2p-star rendezvous offer` prints',
+  ERR_RENDEZVOUS_FAILED: 'does the other device still wait, and can this one reach it? each invitation is good for one try',
   ERR_PEER_GONE: 'try again when the peer is back'
 }
 
@@ -100,7 +103,7 @@ export function codeOf (error: unknown): string {
 }
 
 function explainStar (error: StarError): Failure {
-  const usage = error.code === 'ERR_OPTIONS' || error.code === 'ERR_ADDRESS'
+  const usage = error.code === 'ERR_OPTIONS' || error.code === 'ERR_ADDRESS' || error.code === 'ERR_RENDEZVOUS_INIT'
   const exit = usage ? Exit.usage : UNREACHABLE.has(error.code) ? Exit.unreachable : Exit.failed
   const wait = error.retryAfter == null ? undefined : `try again in ${Math.ceil(error.retryAfter / 1000)} s`
   return new Failure(error.code, error.message, { exit, cause: error, advice: ADVICE[error.code] ?? wait })

@@ -9,6 +9,7 @@ import { addListen } from './commands/listen.ts'
 import { addPeers } from './commands/peers.ts'
 import { addPing } from './commands/ping.ts'
 import { addReceive } from './commands/receive.ts'
+import { addRendezvous } from './commands/rendezvous.ts'
 import { addSend } from './commands/send.ts'
 import { addServer } from './commands/server.ts'
 import { Exit, Failure } from './failure.ts'
@@ -30,6 +31,7 @@ addListen(program)
 addPing(program)
 addSend(program)
 addReceive(program)
+addRendezvous(program)
 addDemo(program)
 addDemoNode(program)
 withHelp(program, [
@@ -37,7 +39,8 @@ withHelp(program, [
   'libp2p-star receive                    # in another: prints its address',
   'libp2p-star send FILE ADDRESS          # in a third',
   'libp2p-star demo                       # all of it at once'
-], `Every command but server and demo takes --star ADDRESS, or STAR in the environment; --json gives one JSON object a line.
+], `Every command but server, rendezvous and demo takes --star ADDRESS, or STAR in the environment;
+--json gives one JSON object a line.
 libp2p-star COMMAND --help tells the rest.`)
 
 /** An environment variable that is empty counts as none. */

@@ -5,9 +5,12 @@ import type { Failure } from './failure.ts'
 /** Where a command says things. */
 export class Output {
   readonly json: boolean
+  readonly #results: NodeJS.WritableStream
 
-  constructor (json: boolean) {
+  /** Results go to stdout, unless that is for something else. */
+  constructor (json: boolean, results: NodeJS.WritableStream = process.stdout) {
     this.json = json
+    this.#results = results
   }
 
   /** Whether there is somebody to look at a progress bar. */
@@ -18,9 +21,9 @@ export class Output {
   /** A result: the event and its fields as JSON, or the text, where there is one, as it is. */
   tell (event: string, fields: object, text?: string): void {
     if (this.json) {
-      process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`)
+      this.#results.write(`${JSON.stringify({ event, ...fields })}\n`)
     } else if (text != null) {
-      process.stdout.write(`${text}\n`)
+      this.#results.write(`${text}\n`)
     }
   }
 

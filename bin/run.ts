@@ -22,10 +22,12 @@ const GRACE = 3_000
 
 /**
  * Runs a command. What it throws becomes a message and the exit code; when it was interrupted, that is why, whatever it
- * throws then. A second signal ends the process at once.
+ * throws then. A second signal ends the process at once. `results` says where results go, if not to stdout.
  */
-export async function run (options: { readonly json?: boolean }, work: (context: Context) => Promise<void>): Promise<void> {
-  const output = new Output(options.json === true)
+export async function run (
+  options: { readonly json?: boolean }, work: (context: Context) => Promise<void>, results?: NodeJS.WritableStream
+): Promise<void> {
+  const output = new Output(options.json === true, results)
   const controller = new AbortController()
   const onSignal = (name: NodeJS.Signals): void => {
     const interruption = new Interruption(name)

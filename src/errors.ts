@@ -47,6 +47,13 @@ export const REASONS = {
   ERR_LINK_LOST: 'no path to the peer came back in time',
   ERR_PEER_RESTARTED: 'the peer was restarted and knows nothing of this link',
   ERR_PATH_DEAD: 'the path was open but carried nothing any more',
+  ERR_PATH_PROOF: 'the other end of the path does not hold the key of this rendezvous, or somebody changed what it sent',
+  ERR_PATH_TIMEOUT: 'the path was not ready in time',
+  ERR_PATH_LOST: 'the path was closed by the other end, or is gone',
+  ERR_PATH_STATE: 'the path is not in a state for that: data goes on a nominated path, and one end alone nominates',
+  ERR_PATH_EXHAUSTED: 'the path has carried as many frames as its key is good for: make a new one',
+  ERR_RENDEZVOUS_INIT: 'this is no invitation to a rendezvous that can be taken: ask for a new one',
+  ERR_RENDEZVOUS_FAILED: 'none of the paths to the other device came to anything',
   ERR_PROTOCOL: 'the other end broke the protocol',
   ERR_OPTIONS: 'an option has a value that makes no sense'
 } as const

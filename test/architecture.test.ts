@@ -48,6 +48,11 @@ function isPackage (name: string, target: string): boolean {
   return target === name || target.startsWith(`${name}/`)
 }
 
+/** The drivers of the stand-alone rendezvous, for Node alone. */
+function isRendezvous (path: string): boolean {
+  return path === 'client/rendezvous.ts' || isIn('client/rendezvous', path)
+}
+
 const RULES: readonly Rule[] = [
   {
     name: 'src does no I/O',
@@ -57,9 +62,9 @@ const RULES: readonly Rule[] = [
       ['socket.io', 'socket.io-client', 'ws', 'engine.io', 'engine.io-client'].some(name => isPackage(name, target)))
   },
   {
-    name: 'src/star, src/pull-stream and src/link don\'t know each other',
+    name: 'src/star, src/pull-stream, src/link and src/rendezvous don\'t know each other',
     reason: 'each protocol can be read and replaced by itself; the drivers bring them together',
-    broken: ({ file, target }) => ['src/star', 'src/pull-stream', 'src/link'].some(room => isIn(room, file) &&
+    broken: ({ file, target }) => ['src/star', 'src/pull-stream', 'src/link', 'src/rendezvous'].some(room => isIn(room, file) &&
       isIn('src', target) && target.split('/').length > 2 && !isIn(room, target))
   },
   {
@@ -80,8 +85,13 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'client needs no Node',
-    reason: 'it runs in browsers; what differs there goes through #socket',
-    broken: ({ file, target }) => isIn('client', file) && isBuiltin(target)
+    reason: 'it runs in browsers; what differs there goes through #socket, and the stand-alone rendezvous is for Node alone',
+    broken: ({ file, target }) => isIn('client', file) && isBuiltin(target) && !isRendezvous(file)
+  },
+  {
+    name: 'the rest of client knows nothing of the stand-alone rendezvous',
+    reason: 'it needs Node, and would bring it into browsers',
+    broken: ({ file, target }) => isIn('client', file) && !isRendezvous(file) && isRendezvous(target)
   },
   {
     name: 'socket.io is in server/star.ts alone',
@@ -122,6 +132,7 @@ describe('The house', () => {
       ['src/star/registry.ts', 'node:crypto'], ['src/star/registry.ts', 'src/pull-stream/relay.ts'],
       ['src/errors.ts', 'src/star/protocol.ts'],
       ['client/star.ts', 'server/options.ts'], ['server/star.ts', 'bin/libp2p-star.ts'], ['client/hub.ts', 'fs'],
+      ['client/index.ts', 'client/rendezvous/join.ts'],
       ['server/outbox.ts', 'socket.io'], ['client/hub.ts', 'socket.io-client']
     ]
     for (const [index, [file, target]] of breaches.entries()) {

@@ -114,7 +114,11 @@ describe('Examples of the README', function () {
     assert.equal(await execute(1), 'hello\n')
   })
 
+  it('run: two devices meet without a star', async () => {
+    assert.match(await execute(2), /^libp2p-star:\/\/rendezvous#[\w-]+\ntrue\nhello\n$/)
+  })
+
   it('run: a server starts and stops', async () => {
-    assert.match(await execute(2), /p2p-websocket-star/)
+    assert.match(await execute(3), /p2p-websocket-star/)
   })
 })

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { ChildProcessByStdio } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 const SCRIPT = fileURLToPath(new URL('../../bin/libp2p-star.js', import.meta.url))
 
@@ -36,15 +36,20 @@ const alive = new Set<Cli>()
 export class Cli {
   /** Resolves when it has ended. */
   readonly ended: Promise<Ended>
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #lines: string[] = []
   #wake: () => void = () => {}
   #over = false
   #stderr = ''
 
-  constructor (args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** `input` is all that comes on its stdin; with `null` that is left open. */
+  constructor (args: readonly string[], env: Readonly<Record<string, string>> = {}, input: string | null = '') {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !VARIABLES.includes(name)))
-    this.#child = spawn(process.execPath, [SCRIPT, ...args], { env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(process.execPath, [SCRIPT, ...args], { env: { ...clean, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child.stdin.on('error', () => {}) // it may not read
+    if (input != null) {
+      this.#child.stdin.end(input)
+    }
     alive.add(this)
     createInterface({ input: this.#child.stdout }).on('line', line => {
       this.#lines.push(line)

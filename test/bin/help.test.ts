@@ -8,9 +8,9 @@ describe('help', function () {
   this.timeout(30_000)
   afterEach(cleanUp)
 
-  for (const command of ['server', 'peers', 'listen', 'ping', 'send', 'receive', 'demo']) {
+  for (const command of ['server', 'peers', 'listen', 'ping', 'send', 'receive', 'rendezvous offer', 'rendezvous join', 'demo']) {
     it(`of ${command} shows examples and exit codes`, async () => {
-      const { code, stdout, stderr } = await cli([command, '--help'])
+      const { code, stdout, stderr } = await cli([...command.split(' '), '--help'])
       equal(code, 0)
       equal(stderr, '')
       match(stdout, new RegExp(`Usage: libp2p-star ${command} `))
@@ -23,7 +23,7 @@ describe('help', function () {
   it('lists the commands and shows how to begin', async () => {
     const { code, stdout } = await cli(['--help'])
     equal(code, 0)
-    match(stdout, /server .*peers .*listen .*ping .*send .*receive .*demo/s)
+    match(stdout, /server .*peers .*listen .*ping .*send .*receive .*rendezvous .*demo/s)
     match(stdout, /Examples:\n {2}\$ libp2p-star server/)
     ok(!stdout.includes('demo-node'))
   })
@@ -76,6 +76,7 @@ describe('wrong usage', function () {
     ['a star that is none', ['peers', '--star', 'ws://localhost'], /Write a star address such as \/ip4/],
     ['a peer that is none', ['ping', 'somebody'], /somebody is no peer.*\n {2}write a peer id/],
     ['a port that is none', ['server', '--port', '70000'], /Write a whole number from 0 to 65535/],
+    ['an invitation that is none', ['rendezvous', 'join', 'libp2p-star:'], /\[ERR_RENDEZVOUS_INIT\]\n {2}copy the whole URL/],
     ['a size that is none', ['receive', '--max-size', 'much'], /Write bytes, such as 1500, 100MB/]
   ]
   for (const [what, args, message] of wrong) {

@@ -1,0 +1,43 @@
+// RRD: reads an invitation and dials what is in it, one address after the other, side by side. It nominates.
+import { connect, isIP } from 'node:net'
+import { StarError } from '../../src/errors.ts'
+import { Rendezvous } from '../../src/rendezvous/keys.ts'
+import { dialPlan } from '../../src/rendezvous/plan.ts'
+import { decodeInvitation } from '../../src/rendezvous/wire.ts'
+import { nodeCrypto } from './crypto.ts'
+import { RaceDriver } from './driver.ts'
+import { familyOf, isUnmetered, localAddresses } from './interfaces.ts'
+import { resolveJoin } from './options.ts'
+import type { RendezvousConnection } from './connection.ts'
+import type { RendezvousJoinOptions } from './options.ts'
+
+/**
+ * Connects to the device that has made the invitation, a URL of {@link offerRendezvous}. Throws {@link StarError}
+ * `ERR_RENDEZVOUS_INIT` for a URL that is none, `ERR_RENDEZVOUS_FAILED` when nothing comes of it: its `cause` is what went wrong
+ * last.
+ */
+export async function joinRendezvous (url: string, options: RendezvousJoinOptions = {}): Promise<RendezvousConnection> {
+  const { allow, signal, networkCost, timeout, ...times } = resolveJoin(options)
+  signal?.throwIfAborted()
+  const init = decodeInvitation(url)
+  const families = [...new Set(localAddresses(networkCost).map(({ ip }) => familyOf(ip)))]
+  const plan = dialPlan(init, {
+    families,
+    allow: target => target.kind === 'tcp' && isIP(target.ip) === target.family && allow(target)
+  })
+  if (plan.length === 0) {
+    throw new StarError('ERR_RENDEZVOUS_FAILED', { detail: 'the invitation has no address that this device can and may dial' })
+  }
+  const rendezvous = new Rendezvous(nodeCrypto, 'rrd', init.ak)
+  const driver = new RaceDriver({ ...times, nominator: true, raceTimeout: timeout, signal, onSettled: () => {} })
+  const free = isUnmetered(networkCost)
+  for (const { pathId, target, networkCost: theirs, after } of plan) {
+    if (target.kind === 'tcp') {
+      const entry = { rendezvous, pathId, kind: 'tcp', unmetered: free && theirs === 'unmetered' } as const
+      driver.tell({ type: 'add', path: pathId, entry })
+      driver.dial(pathId, after, () => connect({ host: target.ip, port: target.port, family: target.family }))
+    }
+  }
+  driver.tell({ type: 'complete' })
+  return await driver.connected
+}

@@ -1,0 +1,150 @@
+// Which path an incoming connection is. Several addresses share one port, and a Hello doesn't say which of them was dialled: so
+// it is tried as the Hello of each path that nobody has taken yet, and is that of one at most. What never says a Hello is
+// closed by itself: a stranger who finds the port ends no rendezvous, and uses up no path.
+import { StarError } from '../errors.ts'
+import { FrameReader } from './frame.ts'
+import type { Machine } from '../machine.ts'
+import type { Rendezvous } from './keys.ts'
+
+/** What is told about connections; each has a number that its driver gives it. */
+export type AcceptEvent =
+  /** Somebody has connected, to this address of ours. */
+  | { readonly type: 'connected', readonly connection: number, readonly localAddress: string }
+  | { readonly type: 'bytes', readonly connection: number, readonly bytes: Uint8Array }
+  | { readonly type: 'lost', readonly connection: number }
+  | { readonly type: 'wake' }
+  /** Nobody is waited for any more. */
+  | { readonly type: 'stop' }
+
+/** What the driver is to do. */
+export type AcceptOutput =
+  /**
+   * The connection is this path: open the path and put in these bytes, all that came so far. What comes from now on is the
+   * path's.
+   */
+  | { readonly do: 'claim', readonly connection: number, readonly pathId: number, readonly bytes: readonly Uint8Array[] }
+  /** Close the connection; nothing else has changed. No error when it is only that nobody is waited for any more. */
+  | { readonly do: 'close', readonly connection: number, readonly error?: StarError }
+
+/** An address that was offered. */
+export interface Offered {
+  readonly pathId: number
+  readonly ip: string
+}
+
+/** Connections of which nothing is known yet. When there are more, the oldest has to go: it has had its time to say a Hello. */
+export const MAX_STRANGERS = 8
+/** Milliseconds that a connection has for its Hello. */
+export const STRANGER_TIME = 10_000
+/** The longest Hello that a stranger may send, in bytes: it has 68, and a later version may have some more. */
+export const MAX_HELLO = 1_024
+
+const MAPPED = /^::ffff:(?=\d+\.)/i
+
+/** A connection that has not said who it is. */
+interface Stranger {
+  readonly localAddress: string
+  readonly deadline: number
+  readonly reader: FrameReader
+  readonly bytes: Uint8Array[]
+}
+
+/** The port of one rendezvous, at RID. */
+export class Acceptor implements Machine<AcceptEvent, AcceptOutput> {
+  readonly #rendezvous: Rendezvous
+  readonly #offered: readonly Offered[]
+  /** In the order in which they came. */
+  readonly #strangers = new Map<number, Stranger>()
+  /** Paths that connections were found to be: also before the path has claimed its keys. */
+  readonly #taken = new Set<number>()
+  #stopped = false
+
+  constructor (rendezvous: Rendezvous, offered: readonly Offered[]) {
+    this.#rendezvous = rendezvous
+    this.#offered = offered
+  }
+
+  get wakeAt (): number | undefined {
+    const [first] = this.#strangers.values()
+    return first?.deadline
+  }
+
+  /** Connections of which nothing is known yet. */
+  get strangers (): number {
+    return this.#strangers.size
+  }
+
+  input (event: AcceptEvent, now: number): readonly AcceptOutput[] {
+    switch (event.type) {
+      case 'connected': return this.#connected(event.connection, event.localAddress, now)
+      case 'bytes': return this.#bytes(event.connection, event.bytes)
+      case 'lost': {
+        this.#strangers.delete(event.connection)
+        return []
+      }
+      case 'wake': {
+        const late = [...this.#strangers].filter(([, { deadline }]) => deadline <= now)
+        return late.map(([connection]) => this.#close(connection, new StarError('ERR_PATH_TIMEOUT', { detail: 'no Hello came' })))
+      }
+      case 'stop': {
+        this.#stopped = true
+        return [...this.#strangers.keys()].map(connection => this.#close(connection))
+      }
+    }
+  }
+
+  #connected (connection: number, localAddress: string, now: number): AcceptOutput[] {
+    if (this.#stopped || this.#candidates(localAddress).length === 0) {
+      return [this.#close(connection)]
+    }
+    const outputs: AcceptOutput[] = []
+    const [oldest] = this.#strangers.keys()
+    if (oldest != null && this.#strangers.size >= MAX_STRANGERS) {
+      outputs.push(this.#close(oldest, new StarError('ERR_PATH_TIMEOUT', { detail: 'too many others came before its Hello' })))
+    }
+    this.#strangers.set(connection, { localAddress, deadline: now + STRANGER_TIME, reader: new FrameReader(), bytes: [] })
+    return outputs
+  }
+
+  #bytes (connection: number, bytes: Uint8Array): AcceptOutput[] {
+    const stranger = this.#strangers.get(connection)
+    if (stranger == null) {
+      return []
+    }
+    const { reader, localAddress } = stranger
+    stranger.bytes.push(bytes)
+    reader.push(bytes)
+    let hello: Uint8Array | undefined
+    try {
+      hello = reader.next({ maxFrame: MAX_HELLO, plain: false })?.bytes
+    } catch (error) {
+      return [this.#close(connection, error instanceof StarError ? error : new StarError('ERR_PROTOCOL', { cause: error }))]
+    }
+    if (hello == null) {
+      return []
+    }
+    const sealed = hello
+    const pathId = this.#candidates(localAddress).find(id => this.#rendezvous.isHello(id, sealed))
+    if (pathId == null) {
+      return [this.#close(connection, new StarError('ERR_PATH_PROOF', { detail: 'this is no Hello' }))]
+    }
+    this.#taken.add(pathId)
+    this.#strangers.delete(connection)
+    return [{ do: 'claim', connection, pathId, bytes: stranger.bytes }]
+  }
+
+  /**
+   * The paths that a connection to this address may be: those that were offered with it first, then all others that nobody has
+   * taken, for between the two devices addresses may be translated.
+   */
+  #candidates (localAddress: string): number[] {
+    const local = localAddress.replace(MAPPED, '')
+    const free = this.#offered.filter(({ pathId }) => !this.#taken.has(pathId) && !this.#rendezvous.isClaimed(pathId))
+    return [...free.filter(({ ip }) => ip === local), ...free.filter(({ ip }) => ip !== local)].map(({ pathId }) => pathId)
+  }
+
+  #close (connection: number, error?: StarError): AcceptOutput {
+    this.#strangers.delete(connection)
+    return { do: 'close', connection, ...(error == null ? {} : { error }) }
+  }
+}
