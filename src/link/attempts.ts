@@ -296,7 +296,12 @@ export class Attempts {
 
   /** The first attempt of the other peer that has proved itself and doesn't have to wait. */
   #next (): Path | undefined {
-    const waiting = [...this.#paths.values()].flatMap(path => path.outcome == null ? [] : [{ path, ...path.outcome }])
+    const waiting: Array<Outcome & { readonly path: Path }> = []
+    for (const path of this.#paths.values()) {
+      if (path.outcome != null) {
+        waiting.push({ ...path.outcome, path })
+      }
+    }
     return waiting.length === 0 ? undefined
       : inOrder(waiting).find(({ path: { late }, ...outcome }) => judge(this.#standing(), { ...outcome, late }) !== 'hold')?.path
   }

@@ -25,6 +25,9 @@ export type Frame =
 /** Bytes before those of a `data` frame. */
 export const DATA_HEADER = 12
 
+/** A part of a chunk that is so many times smaller than that is copied: who keeps the part must not keep the whole. */
+const SMALL_PART = 8
+
 /** The most bytes that one `data` frame carries. */
 export const MAX_DATA = 1_048_576
 
@@ -68,7 +71,7 @@ export function writeDataHeader (target: Uint8Array, position: number, offset: n
 
 /**
  * Takes the bytes of a path apart. What it keeps is never more than one small frame; the bytes of `data` frames are views
- * of the chunks that came.
+ * of the chunks that came, unless these are much larger.
  */
 export class FrameReader {
   readonly #head = new Uint8Array(DATA_HEADER)
@@ -86,7 +89,8 @@ export class FrameReader {
     while (position < chunk.byteLength) {
       if (this.#left > 0) {
         const bytes = chunk.subarray(position, position + this.#left)
-        frames.push({ type: 'data', offset: this.#offset, bytes })
+        const kept = SMALL_PART * bytes.byteLength < chunk.byteLength ? Uint8Array.from(bytes) : bytes
+        frames.push({ type: 'data', offset: this.#offset, bytes: kept })
         this.#left -= bytes.byteLength
         this.#offset += bytes.byteLength
         position += bytes.byteLength

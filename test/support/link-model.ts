@@ -4,27 +4,14 @@
 import { concatBytes } from '@noble/hashes/utils.js'
 import { StarError } from '../../src/errors.ts'
 import { LinkNode, answerTo, isQuestion } from './link-node.ts'
+import { sinceThen, viewOf } from './link-view.ts'
 import type { PairEvent } from '../../src/link/pair.ts'
-import type { Effect, NodeSetup, Talk } from './link-node.ts'
+import type { Effect, NodeSetup } from './link-node.ts'
+import type { View } from './link-view.ts'
+import type { Random } from './random.ts'
 
 /** What a node is told, or made to do by its users. */
 export type Act = PairEvent | { readonly type: 'end' } | { readonly type: 'reset' }
-
-/** What a node looks like after a past. */
-export interface View {
-  readonly link: bigint | undefined
-  readonly path: number | undefined
-  readonly paths: readonly number[]
-  /** `waiting`, `cancelled`, `dialled 7` or `failed ERR_…`, in the order of the dials. */
-  readonly dials: readonly string[]
-  readonly talks: ReadonlyArray<Pick<Talk, 'over' | 'received'> & { readonly id: bigint, readonly error: string | undefined }>
-  /** What was noted: `path 7`, `over 7 ERR_…`. */
-  readonly notes: readonly string[]
-  /** Paths of its own that came to be opened. */
-  readonly opened: number
-  readonly wakeAt: number | undefined
-  readonly idle: boolean
-}
 
 /** A node's past: one act longer than its parent. */
 interface Past {
@@ -155,6 +142,27 @@ export class LinkModel {
       throw cause instanceof Error ? new Error(`${cause.message}\n  after: ${trail.join(' · ')}`, { cause }) : cause
     }
     return { situations: seen.size, pasts: this.#pasts - before, ends }
+  }
+
+  /** Goes one way at random, for where there are too many to go them all. */
+  wander (weather: Weather, random: Random, start: Situation = this.start): readonly View[] {
+    const trail: string[] = []
+    let situation = start
+    try {
+      for (;;) {
+        const moves = this.#moves(situation, weather, start)
+        const timers = moves.some(({ must }) => must) ? [] : this.#timers(situation)
+        const certain = [...moves.filter(({ must }) => must), ...timers]
+        if (certain.length === 0) {
+          return situation.pasts.map(({ view }, node) => sinceThen(view, start.pasts[node]?.view))
+        }
+        const move = random.pick(random.chance(0.2) ? [...moves, ...timers] : certain)
+        trail.push(move.name)
+        situation = move.go()
+      }
+    } catch (cause) {
+      throw cause instanceof Error ? new Error(`${cause.message}\n  after: ${trail.join(' · ')}`, { cause }) : cause
+    }
   }
 
   /** Lets everything happen, in some order, without mishaps. */
@@ -427,26 +435,6 @@ function isContent ({ pasts, holes }: Situation): boolean {
 /** How much each node has received of a path. */
 function endsOf ({ pasts }: Situation, path: number): Array<[string, number]> {
   return pasts.map(({ node, received }) => [`${path}:${node}`, received.get(path) ?? 0])
-}
-
-/** A view without the dials that were there before. */
-function sinceThen (view: View, before: View | undefined): View {
-  return { ...view, dials: view.dials.slice(before?.dials.length) }
-}
-
-function viewOf (node: LinkNode, opened: number): View {
-  const { pair: { link, wakeAt, idle }, paths, dials, talks, notes } = node
-  return {
-    link: link?.id,
-    path: link?.path,
-    paths: [...paths],
-    dials: dials.map(({ state, link, error }) => [state, link, error?.code].filter(part => part != null).join(' ')),
-    talks: talks.map(({ link: { id }, over, error, received }) => ({ id, over, error: error?.code, received })),
-    notes: notes.map(({ what, link, code }) => `${what} ${link} ${code ?? ''}`.trim()),
-    opened,
-    wakeAt,
-    idle
-  }
 }
 
 function keyOf ({ pasts, holes, rumours, lost, dug, unopened }: Situation): string {

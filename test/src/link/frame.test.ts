@@ -100,6 +100,14 @@ describe('A frame', () => {
     }
   })
 
+  it('of data that is a small part of a chunk does not keep the whole chunk', () => {
+    const pings = Array.from({ length: 100 }, () => encodeFrame({ type: 'ping', token: 1 }))
+    const chunk = concatBytes(data(0, Uint8Array.of(7)), ...pings)
+    const [part] = new FrameReader().read(chunk)
+    assert(part?.type === 'data')
+    assert.deepEqual([part.bytes[0], part.bytes.buffer.byteLength], [7, 1])
+  })
+
   it('of data takes 12 bytes beside its own, and of the rest 20 at most, but for handshakes and resets', () => {
     assert.equal(DATA_HEADER, 12)
     const bounded = SMALL.filter(({ type }) => type !== 'reset' && type !== 'handshake')

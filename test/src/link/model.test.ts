@@ -1,8 +1,10 @@
 // Two peers in every order in which things can happen: in the end they have one and the same link, or know why there is none.
 import assert from 'node:assert/strict'
 import { LinkModel } from '../../support/link-model.ts'
-import type { Situation, View, Weather } from '../../support/link-model.ts'
+import { checkLinked, checkRest } from '../../support/link-view.ts'
+import type { Situation, Weather } from '../../support/link-model.ts'
 import type { NodeSetup } from '../../support/link-node.ts'
+import type { View } from '../../support/link-view.ts'
 
 const plan = { bytes: 10, end: false, auto: true }
 const options = { window: 1_000 }
@@ -14,27 +16,6 @@ const sides = [0, 1] as const
 type Side = typeof sides[number]
 type Users = Weather['users']
 type Check = (views: readonly View[]) => void
-
-/** Both have one and the same link or none, and nothing else is left. */
-function checkRest ([one, other]: readonly View[]): void {
-  assert(one != null && other != null)
-  assert.equal(one.link, other.link, 'the ends do not agree')
-  for (const { link, path, paths, dials, talks, idle } of [one, other]) {
-    assert.equal(idle, link == null)
-    assert.deepEqual(paths, path == null ? [] : [path], 'a path is left open')
-    assert(!dials.includes('waiting'), 'a dial waits for ever')
-    assert.deepEqual(talks.filter(({ over }) => !over).map(({ id }) => id), link == null ? [] : [link], 'a link is left over')
-  }
-}
-
-/** Both have a link, and whoever dialled got it. */
-function checkLinked (views: readonly View[]): void {
-  checkRest(views)
-  for (const { link, dials } of views) {
-    assert(link != null, 'there is no link')
-    assert(dials.every(dial => dial === `dialled ${link}`), dials.join())
-  }
-}
 
 /**
  * There is a link; or there was one that both had, if not for long enough to outlive its path; or no more than one of them came

@@ -63,7 +63,11 @@ function setupsOf (random: Random, resumeTimeouts: readonly number[]): readonly 
     identity,
     incarnation: random.between(1, 1_000_000),
     plan: { bytes: random.between(10, random.pick([10, 500, 4_000, 20_000])), end: true, auto: random.chance(0.2) },
-    options: { window: random.pick([1_000, 4_000, 65_536]), resumeTimeout: random.pick(resumeTimeouts) },
+    options: {
+      window: random.pick([1_000, 4_000, 65_536]),
+      resumeTimeout: random.pick(resumeTimeouts),
+      grace: random.pick([0, 500])
+    },
     ...secret
   })
   return [setup(one, other), setup(other, one)]
