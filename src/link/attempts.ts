@@ -4,7 +4,7 @@ import { concatBytes } from '@noble/hashes/utils.js'
 import { StarError } from '../errors.ts'
 import { decide, inOrder, judge } from './election.ts'
 import { Acceptor, Dialler } from './handshake.ts'
-import { Path } from './path.ts'
+import { Adopted, Path } from './path.ts'
 import type { Reason } from '../errors.ts'
 import type { Link, PairOptions, PairOutput, PairPorts } from './contract.ts'
 import type { Standing } from './election.ts'
@@ -101,6 +101,16 @@ export class Attempts {
     return path == null ? undefined : this.#paths.get(path)
   }
 
+  /** Closes the paths of a link beside the one that carries it, or the one that it has left alone. */
+  closeSpare (link: LinkState, error?: StarError, which: ReadonlyArray<'next' | 'former'> = ['next', 'former']): void {
+    for (const id of which.map(part => link[part])) {
+      const path = id == null ? undefined : this.#paths.get(id)
+      if (path != null) {
+        this.close(path, error)
+      }
+    }
+  }
+
   /** Begins an attempt of our own. */
   open (purpose: 'new' | 'resume'): void {
     this.#own = { purpose, path: undefined, link: undefined, dueAt: undefined }
@@ -141,6 +151,11 @@ export class Attempts {
     }
     const handshake = new Acceptor(this.#options, this.#handshakePorts, { decide: name => decide(this.#standing(), name) })
     this.shake(this.#enter(id, handshake), { type: 'start' }, now)
+  }
+
+  /** A path that was proved elsewhere. */
+  adopt (id: number, direct: boolean): Path {
+    return this.#enter(id, new Adopted(direct))
   }
 
   /** Leads the handshake of a path on. */
@@ -231,7 +246,7 @@ export class Attempts {
     }
   }
 
-  #enter (id: number, handshake: Dialler | Acceptor): Path {
+  #enter (id: number, handshake: Dialler | Acceptor | Adopted): Path {
     const path = new Path(id, handshake, 2 * this.#options.window + MAX_BACKLOG_COST)
     this.#paths.set(id, path)
     return path

@@ -28,12 +28,18 @@ export type PairEvent =
   | { readonly type: 'seen' }
   /** The other peer has opened this path. */
   | { readonly type: 'incoming', readonly path: number }
-  | { readonly type: 'bytes', readonly path: number, readonly chunk: Uint8Array }
+  /** `bare` when nothing on the path itself proves who sent these bytes. */
+  | { readonly type: 'bytes', readonly path: number, readonly chunk: Uint8Array, readonly bare?: boolean }
   /** A path is gone; one that we closed may be reported or not. */
   | { readonly type: 'lost', readonly path: number, readonly error: StarError }
   /** The answers to `sign` and `verify`. */
   | { readonly type: 'signed', readonly path: number, readonly signature: Uint8Array }
   | { readonly type: 'verified', readonly path: number, readonly valid: boolean }
+  /**
+   * The two have made this path beside the link, and have proved on it that they are its ends: the link is to move there.
+   * `direct` when it goes past the star. Both ends are told, each before anything can come on the path.
+   */
+  | { readonly type: 'adopt', readonly path: number, readonly link: bigint, readonly direct: boolean }
   /** The two have exchanged a link's secret where nobody else reads: from now on the link outlives its path. */
   | { readonly type: 'secret', readonly link: bigint, readonly secret: Uint8Array }
   /** A link's session says that its path is dead, or that it is over. */

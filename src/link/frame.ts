@@ -69,6 +69,15 @@ export function writeDataHeader (target: Uint8Array, position: number, offset: n
   setOffset(target, position + HEADER, offset)
 }
 
+/** Where the bytes of the `data` frame begin in a chunk of a {@link Session}; at its end when it holds no `data` frame. */
+export function dataStart (chunk: Uint8Array): number {
+  let position = 0
+  while (position < chunk.byteLength && chunk[position] !== TYPES.data) {
+    position += HEADER + (getNumber(chunk, position) & 0xff_ffff)
+  }
+  return Math.min(chunk.byteLength, position + DATA_HEADER)
+}
+
 /**
  * Takes the bytes of a path apart. What it keeps is never more than one small frame; the bytes of `data` frames are views
  * of the chunks that came, unless these are much larger.
@@ -82,10 +91,16 @@ export class FrameReader {
   #body: Uint8Array[] = []
   #bodyLength = 0
 
-  /** The frames that a chunk completes; throws {@link StarError} `ERR_PROTOCOL`, and then must not be used any more. */
-  read (chunk: Uint8Array): Frame[] {
+  /**
+   * The frames that a chunk completes; throws {@link StarError} `ERR_PROTOCOL`, and then must not be used any more. A chunk that is
+   * `bare`, so that anybody may have changed it, may hold nothing but the bytes of a `data` frame.
+   */
+  read (chunk: Uint8Array, bare: boolean = false): Frame[] {
     const frames: Frame[] = []
     let position = 0
+    if (bare && chunk.byteLength > this.#left) {
+      throw new StarError('ERR_PROTOCOL', { detail: 'something bare that is no data' })
+    }
     while (position < chunk.byteLength) {
       if (this.#left > 0) {
         const bytes = chunk.subarray(position, position + this.#left)

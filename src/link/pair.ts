@@ -2,6 +2,7 @@
 // it. A machine without I/O; paths are numbers that the driver gives out.
 import { StarError } from '../errors.ts'
 import { Attempts } from './attempts.ts'
+import { Adopted } from './path.ts'
 import { Session } from './session.ts'
 import type { Reason } from '../errors.ts'
 import type { Machine } from '../machine.ts'
@@ -10,7 +11,7 @@ import type { Link, PairEvent, PairOptions, PairOutput, PairPorts } from './cont
 import type { Frame } from './frame.ts'
 import type { Outcome } from './handshake.ts'
 import type { LinkState, Path, SessionFrame } from './path.ts'
-import type { SessionOutput } from './session.ts'
+import type { Attachment, SessionOutput } from './session.ts'
 
 export type { Link, Note, PairEvent, PairOptions, PairOutput, PairPorts } from './contract.ts'
 
@@ -19,6 +20,8 @@ const MAX_TRIES = 3
 const MAX_RETRY = 4_000
 /** Milliseconds that a link which is being closed has for its last words, when another is wanted. */
 const LAST_WORDS = 1_000
+/** Milliseconds that the other end has for its first word on a path that the link is to move to. */
+const MOVE_TIME = 2_000
 
 /** One peer, seen from another. */
 export class Pair implements Machine<PairEvent, PairOutput> {
@@ -31,6 +34,7 @@ export class Pair implements Machine<PairEvent, PairOutput> {
   #failure: StarError | undefined
   #resumeAt: number | undefined
   #closeBy: number | undefined
+  #moveBy: number | undefined
   #failures = 0
   #outputs: PairOutput[] = []
 
@@ -63,7 +67,7 @@ export class Pair implements Machine<PairEvent, PairOutput> {
 
   get wakeAt (): number | undefined {
     const resumeAt = this.#attempts.own == null ? this.#resumeAt : undefined
-    const ofLink = Math.min(this.#link?.session.wakeAt ?? Infinity, resumeAt ?? Infinity, this.#closeBy ?? Infinity)
+    const ofLink = Math.min(this.#link?.session.wakeAt ?? Infinity, resumeAt ?? Infinity, this.#closeBy ?? Infinity, this.#moveBy ?? Infinity)
     const least = Math.min(this.#attempts.wakeAt, ofLink)
     return least === Infinity ? undefined : least
   }
@@ -89,6 +93,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
         return this.#attempts.unopened(event.error, now)
       case 'incoming':
         return this.#attempts.incoming(event.path, now)
+      case 'adopt':
+        return this.#adopt(event, now)
       case 'secret':
         return this.#learn(event.link, event.secret)
       case 'seen':
@@ -112,7 +118,7 @@ export class Pair implements Machine<PairEvent, PairOutput> {
       return // closed meanwhile
     }
     if (event.type === 'bytes') {
-      this.#bytes(path, event.chunk, now)
+      this.#bytes(path, event, now)
     } else if (event.type === 'lost') {
       this.#lost(path, event.error, now)
     } else if (event.type === 'signed' || event.type === 'verified') {
@@ -161,10 +167,10 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
   }
 
-  #bytes (path: Path, chunk: Uint8Array, now: number): void {
+  #bytes (path: Path, { chunk, bare = false }: PairEvent & { readonly type: 'bytes' }, now: number): void {
     let frames: Frame[]
     try {
-      frames = path.read(chunk)
+      frames = path.read(chunk, bare)
     } catch (cause) {
       return this.#broken(path, cause instanceof StarError ? cause : new StarError('ERR_PROTOCOL', { cause }), now)
     }
@@ -184,8 +190,14 @@ export class Pair implements Machine<PairEvent, PairOutput> {
 
   #receive (path: Path, frame: SessionFrame, now: number): void {
     const { carried } = path
+    if (carried != null && carried.next === path.id) {
+      return this.#meet(carried, path, frame, now)
+    }
     if (carried != null) {
-      return this.#session(carried, carried.session.receive(frame, now))
+      if (carried.former != null && carried.path === path.id) {
+        this.#attempts.closeSpare(carried, undefined, ['former']) // the other end has moved too: it says more than the first word
+      }
+      return this.#session(carried, carried.session.receive(frame, now, carried.former === path.id))
     }
     const error = path.keep(frame)
     if (error != null) {
@@ -202,10 +214,10 @@ export class Pair implements Machine<PairEvent, PairOutput> {
   #newLink (path: Path, outcome: Outcome, dialled: boolean, now: number): LinkState {
     const session = new Session({ ...this.#options, initialLimit: outcome.flags.window })
     const { connectionId: id, incarnation } = outcome
-    const link: LinkState = { id, dialled, incarnation, session, path: path.id, secret: undefined }
+    const link: LinkState = { id, dialled, incarnation, session, path: path.id, next: undefined, former: undefined, secret: undefined }
     path.link = link
     this.#outputs.push({ do: 'link', link })
-    this.#session(link, session.attach(now, true))
+    this.#session(link, session.attach(now, { first: true }))
     return link
   }
 
@@ -267,20 +279,57 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     this.#release(link, path, now)
   }
 
-  /** Gives a link that both hold another path. */
+  /** Gives a link that both hold another path, by a handshake. */
   #attach (link: LinkState, path: Path, now: number): void {
-    const former = this.#attempts.pathOf(link)
-    if (former != null) {
-      this.#attempts.close(former)
+    const before = this.#attempts.pathOf(link)
+    if (before != null) {
+      this.#attempts.close(before)
     }
-    this.#attempts.outdate(path)
+    this.#attempts.closeSpare(link)
     path.link = link
+    this.#enter(link, path, {}, now)
+    this.#release(link, path, now)
+  }
+
+  /** From now on this path carries the link. */
+  #enter (link: LinkState, path: Path, attachment: Attachment, now: number): void {
+    const hasty = path.handshake instanceof Adopted && path.handshake.direct
+    this.#attempts.outdate(path)
     link.path = path.id
     this.#resumeAt = undefined
+    this.#moveBy = undefined
     this.#outputs.push({ do: 'note', link: link.id, what: 'path', path: path.id })
-    this.#session(link, link.session.attach(now, false))
+    this.#session(link, link.session.attach(now, { ...attachment, hasty }))
     this.#abandon('resume', 'ERR_LINK_EXISTS')
-    this.#release(link, path, now)
+  }
+
+  /** The two have made another path for the link. It is moved when the other end has spoken there, or at once if it has none. */
+  #adopt ({ path: id, link: wanted, direct }: PairEvent & { readonly type: 'adopt' }, now: number): void {
+    const link = this.#link
+    if (link?.id !== wanted || link.session.state === 'closed') {
+      this.#outputs.push({ do: 'close', path: id, error: new StarError('ERR_LINK_UNKNOWN') })
+      return
+    }
+    this.#attempts.closeSpare(link)
+    const path = this.#attempts.adopt(id, direct)
+    path.link = link
+    if (link.path == null) {
+      return this.#enter(link, path, {}, now)
+    }
+    link.next = id
+    this.#moveBy = now + MOVE_TIME
+    this.#outputs.push({ do: 'send', path: id, bytes: link.session.greeting() })
+  }
+
+  /** The first frame on the path that the link is to move to: the other end is there, and says what it has. */
+  #meet (link: LinkState, path: Path, frame: SessionFrame, now: number): void {
+    if (frame.type !== 'ack' && frame.type !== 'reset') {
+      return this.#giveUp(path, new StarError('ERR_PROTOCOL', { detail: `${frame.type} as the first word on a path` }), now)
+    }
+    link.former = link.path
+    link.next = undefined
+    this.#enter(link, path, {}, now)
+    this.#session(link, link.session.receive(frame, now))
   }
 
   /** What came before it was clear whose it is. */
@@ -321,18 +370,19 @@ export class Pair implements Machine<PairEvent, PairOutput> {
   /** The other peer broke the protocol on a path. */
   #broken (path: Path, error: StarError, now: number): void {
     const { carried } = path
-    if (carried != null) {
+    if (carried != null && !(path.handshake instanceof Adopted)) {
       this.#session(carried, carried.session.reset(error))
     } else {
-      this.#giveUp(path, error, now)
+      this.#giveUp(path, error, now) // what comes on an adopted path may be somebody else's
     }
   }
 
   /** A path is no good any more. */
   #giveUp (path: Path | undefined, error: StarError, now: number): void {
     if (path != null) {
+      const role = roleOf(path)
       this.#attempts.close(path, error)
-      this.#gone(path, error, now)
+      this.#gone(path, error, now, role)
     }
   }
 
@@ -349,13 +399,30 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
   }
 
-  #gone (path: Path, error: StarError, now: number): void {
+  #gone (path: Path, error: StarError, now: number, role: PathRole | undefined = roleOf(path)): void {
     const { link } = path
     if (link == null || link !== this.#link) {
       return this.#attempts.over(path, error, now)
     }
     this.#attempts.leave(path)
-    this.#suspend(link, error, now)
+    if (role === 'next') {
+      this.#moveBy = undefined
+      this.#outputs.push({ do: 'note', link: link.id, what: 'attempt', error })
+    } else if (role === 'path') {
+      this.#fallBack(link, error, now)
+    }
+  }
+
+  /** The path that carried the link is gone: there is the one that it was to move to, the one that it came from, or none. */
+  #fallBack (link: LinkState, error: StarError, now: number): void {
+    const spare = this.#attempts.path(link.next ?? link.former ?? -1)
+    if (spare == null) {
+      return this.#suspend(link, error, now)
+    }
+    const synced = link.next == null // who comes back to a path has lost nothing there
+    link.next = undefined
+    link.former = undefined
+    this.#enter(link, spare, { synced }, now)
   }
 
   #suspend (link: LinkState, error: StarError, now: number): void {
@@ -366,7 +433,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     session.detach(now)
     this.#outputs.push({ do: 'note', link: link.id, what: 'suspended', error })
     this.#failures = 0
-    this.#resumeAt = now + (link.dialled ? 0 : this.#options.grace)
+    // the other end may know nothing of a path that died in one direction
+    this.#resumeAt = now + (link.dialled || error.code === 'ERR_PATH_DEAD' ? 0 : this.#options.grace)
   }
 
   /** Ends a link that counted. */
@@ -393,9 +461,11 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     if (path != null) {
       this.#attempts.close(path, error)
     }
+    this.#attempts.closeSpare(link, error)
     this.#link = undefined
     this.#resumeAt = undefined
     this.#closeBy = undefined
+    this.#moveBy = undefined
     this.#abandon('resume', 'ERR_STREAM_CLOSED')
     this.#outputs.push({ do: 'note', link: link.id, what: 'over', ...(error == null ? {} : { error }) })
   }
@@ -412,13 +482,23 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     if (this.#link == null) {
       return
     }
-    const { session } = this.#link
+    const { session, next } = this.#link
+    if (this.#moveBy != null && this.#moveBy <= now) {
+      this.#giveUp(this.#attempts.path(next ?? -1), new StarError('ERR_PATH_TIMEOUT'), now)
+    }
     this.#session(this.#link, session.wake(now))
     if (this.#closeBy != null && this.#closeBy <= now) {
       this.#closeBy = undefined
       this.#session(this.#link, session.reset(new StarError('ERR_STREAM_CLOSED')))
     }
   }
+}
+
+/** What a path is to its link. */
+type PathRole = 'path' | 'next' | 'former'
+
+function roleOf ({ id, link }: Path): PathRole | undefined {
+  return (['path', 'next', 'former'] as const).find(role => link?.[role] === id)
 }
 
 /** Why a link is gone at the other peer: because that is another process now, or for the given reason. */

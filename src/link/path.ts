@@ -11,6 +11,10 @@ export interface LinkState extends Link {
   /** The other peer's incarnation. */
   readonly incarnation: bigint
   path: number | undefined
+  /** The path that it is to move to, once the other end has spoken there. */
+  next: number | undefined
+  /** The path that it has moved from, until the other end has moved too: what still comes there counts. */
+  former: number | undefined
   secret: Uint8Array | undefined
 }
 
@@ -20,13 +24,33 @@ export type SessionFrame = Exclude<Frame, { type: 'handshake' }>
 /** What a handshake has come to. */
 export type Tidings = HandshakeOutput & { readonly do: 'ready' | 'proved' | 'up' | 'over' }
 
+/** What stands where a handshake would, on a path that was proved elsewhere. */
+export class Adopted {
+  readonly over = true
+  readonly wakeAt = undefined
+  /** Whether it goes past the star. */
+  readonly direct: boolean
+
+  constructor (direct: boolean) {
+    this.direct = direct
+  }
+
+  input (): readonly HandshakeOutput[] {
+    return []
+  }
+
+  drop (): void {
+    // there is nothing to be dropped
+  }
+}
+
 /** Bytes that a frame costs beside its own while it waits. */
 const FRAME_COST = 64
 
 /** A path, opened by either side. */
 export class Path {
   readonly id: number
-  readonly handshake: Dialler | Acceptor
+  readonly handshake: Dialler | Acceptor | Adopted
   link: LinkState | undefined
   /** An attempt of the other peer that has proved itself and waits. */
   outcome: Outcome | undefined
@@ -41,7 +65,7 @@ export class Path {
   #backlogBytes = 0
 
   /** `most`: bytes that may come before it is clear whose they are. */
-  constructor (id: number, handshake: Dialler | Acceptor, most: number) {
+  constructor (id: number, handshake: Dialler | Acceptor | Adopted, most: number) {
     this.id = id
     this.handshake = handshake
     this.#most = most
@@ -63,8 +87,8 @@ export class Path {
   }
 
   /** The frames that a chunk completes; throws {@link StarError} when they are none, and must not be used any more then. */
-  read (chunk: Uint8Array): Frame[] {
-    return this.#reader.read(chunk)
+  read (chunk: Uint8Array, bare: boolean): Frame[] {
+    return this.#reader.read(chunk, bare)
   }
 
   /** Leads the handshake on: what it asks of the driver goes to `outputs`, what has come of it is returned. */
@@ -105,8 +129,10 @@ export class Path {
 
   /** Nothing that still comes counts. */
   drop (): void {
-    if (this.link?.path === this.id) {
-      this.link.path = undefined
+    for (const part of ['path', 'next', 'former'] as const) {
+      if (this.link?.[part] === this.id) {
+        this.link[part] = undefined
+      }
     }
     this.handshake.drop()
     this.outcome = undefined

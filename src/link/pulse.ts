@@ -10,6 +10,12 @@ export interface PulseOptions {
   readonly probeTimeout: number
 }
 
+/**
+ * The most that the two are on a path beside which there is another way: together they leave one that carries nothing within a
+ * second. Too hasty costs a move back and a while on the slower way, nothing else.
+ */
+const HASTY = { probeAfter: 250, probeTimeout: 500 }
+
 /** The time for an answer is doubled for each path in a row on which nothing got through, so often at most. */
 const MAX_BACKOFF = 5
 /** A path that still brings something is given so much longer: answers queue behind what the other end sends. */
@@ -28,6 +34,7 @@ export class Pulse {
   #probedAt: number | undefined
   #deaths = 0
   #slowest = 0
+  #hasty = false
   #dead = false
   #roundTrip: number | undefined
 
@@ -45,12 +52,17 @@ export class Pulse {
     return this.#roundTrip
   }
 
-  /** There is a path, and from now on it may be expected to bring something. */
-  start (now: number): void {
+  /** There is a path, and from now on it may be expected to bring something; `hasty` when there is another way beside it. */
+  start (now: number, hasty: boolean = this.#hasty): void {
     this.#heardAt = now
     this.#progressAt = now
     this.#probedAt = undefined
     this.#dead = false
+    if (hasty !== this.#hasty) {
+      this.#hasty = hasty
+      this.#slowest = 0 // of another kind of path
+      this.#deaths = 0
+    }
   }
 
   /** Something came. */
@@ -89,7 +101,8 @@ export class Pulse {
     if (this.#probedAt != null) {
       return Math.max(this.#probedAt, this.#progressAt) + this.#patience(this.#probedAt)
     }
-    const { probeAfter, keepAlive } = this.#options
+    const { keepAlive } = this.#options
+    const probeAfter = this.#hasty ? Math.min(HASTY.probeAfter, this.#options.probeAfter) : this.#options.probeAfter
     return waiting ? this.#progressAt + probeAfter : Math.max(this.#heardAt, this.#progressAt) + keepAlive
   }
 
@@ -113,7 +126,7 @@ export class Pulse {
   }
 
   #patience (probedAt: number): number {
-    const { probeTimeout } = this.#options
+    const probeTimeout = this.#hasty ? Math.min(HASTY.probeTimeout, this.#options.probeTimeout) : this.#options.probeTimeout
     const patience = probeTimeout * 2 ** this.#deaths * (this.#heardAt > probedAt ? HEARD_PATIENCE : 1)
     return Math.min(probeTimeout * 2 ** MAX_BACKOFF, Math.max(patience, SLOW_PATIENCE * this.#slowest))
   }

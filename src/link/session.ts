@@ -34,6 +34,16 @@ export interface SessionOptions extends PulseOptions {
   readonly resumeTimeout: number
 }
 
+/** A path that a session is given. */
+export interface Attachment {
+  /** It is the first one. */
+  readonly first?: boolean
+  /** What the other end has of former paths is known, or will come on this one anyway: nothing is waited for. */
+  readonly synced?: boolean
+  /** There is another way beside it: it is given up sooner. */
+  readonly hasty?: boolean
+}
+
 /** A reader tells of what it took when it is this part of its window, or after {@link ACK_DELAY}. */
 const ACK_FRACTION = 3
 /** Milliseconds after which anything received is acknowledged. */
@@ -163,21 +173,26 @@ export class Session {
   }
 
   /** There is a path now: the first one, or another one. */
-  attach (now: number, first: boolean): readonly SessionOutput[] {
+  attach (now: number, { first = false, synced = first, hasty = false }: Attachment = {}): readonly SessionOutput[] {
     if (this.#state === 'closed') {
       return NOTHING
     }
     this.#state = 'open'
-    this.#pulse.start(now)
+    this.#pulse.start(now, hasty)
     this.#control.length = 0
     this.#frameBytes = MIN_FRAME
     this.#sent = this.#acked
-    this.#synced = first
+    this.#synced = synced
     this.#ackDue = !first
     if (this.#fin === 'sent') {
       this.#fin = 'asked'
     }
     return [{ do: 'flush' }]
+  }
+
+  /** What is said first on a path that this session may be moved to; nothing else changes. */
+  greeting (): Uint8Array {
+    return encodeFrame({ type: 'ack', received: this.#received, limit: this.#toldLimit })
   }
 
   /** Counts from now on how long nothing is heard: for a path that could not yet be expected to bring anything. */
@@ -251,12 +266,14 @@ export class Session {
     return this.#tellSoon()
   }
 
-  /** A frame came. What makes no sense in it ends the stream. */
-  receive (frame: Exclude<Frame, { type: 'handshake' }>, now: number): readonly SessionOutput[] {
+  /** A frame came. What makes no sense in it ends the stream. `former`: it came on a path that the session has left. */
+  receive (frame: Exclude<Frame, { type: 'handshake' }>, now: number, former: boolean = false): readonly SessionOutput[] {
     if (this.#state === 'closed') {
       return NOTHING
     }
-    this.#pulse.heard(now)
+    if (!former) {
+      this.#pulse.heard(now)
+    }
     switch (frame.type) {
       case 'data':
         return this.#onData(frame.offset, frame.bytes, now)

@@ -89,7 +89,7 @@ export class SessionEnd {
   attach (now: number, first = false): void {
     this.#sent = new FrameReader()
     this.#came = new FrameReader()
-    this.obey(this.session.attach(now, first))
+    this.obey(this.session.attach(now, { first }))
   }
 }
 

@@ -74,7 +74,7 @@ export class SessionWorld {
     this.#carrier = this.#newCarrier()
     for (const index of [0, 1] as const) {
       this.ends[index].carrier = this.#carrier
-      this.#obey(index, this.ends[index].session.attach(0, true))
+      this.#obey(index, this.ends[index].session.attach(0, { first: true }))
     }
   }
 
@@ -209,7 +209,7 @@ export class SessionWorld {
     const end = this.ends[index]
     if (end.carrier !== this.#carrier && !end.over) {
       end.carrier = this.#carrier
-      this.#obey(index, end.session.attach(this.now, false))
+      this.#obey(index, end.session.attach(this.now))
     }
   }
 
