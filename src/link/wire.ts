@@ -9,9 +9,9 @@
 //
 // Fields below 16 are those of the message set (`auth.proto` of slawlor/ractor, proto3, package `auth`); fields from 16 on are
 // ours and unknown to others. A field that holds its default is left out, as proto3 does; a message that is empty is still there.
-import { reader, writer } from 'protons-runtime'
 import { StarError } from '../errors.ts'
-import type { Reader, Writer } from 'protons-runtime'
+import { decode, encode } from '../protobuf.ts'
+import type { Schema } from '../protobuf.ts'
 
 /** The longest message taken, in bytes. */
 export const MAX_MESSAGE = 4_096
@@ -123,156 +123,60 @@ export function capabilityNames (bits: number): string[] {
 /** An empty flags message: what a node that says nothing of itself has. */
 export const NO_FLAGS: NodeFlags = { version: 0, capabilities: 0, required: 0, suite: '', window: 0 }
 
-type Scalar = 'uint32' | 'uint64' | 'bool' | 'string' | 'bytes' | 'status'
-type Value = string | number | bigint | boolean | Uint8Array | object
-type Field = readonly [number: number, name: string, type: Scalar | Schema]
-type Schema = readonly Field[]
-
 const FLAGS: Schema = [
   [1, 'version', 'uint32'],
   [16, 'capabilities', 'uint32'], [17, 'required', 'uint32'], [18, 'suite', 'string'], [19, 'window', 'uint32']
 ]
 
-/** One row for each message: its number in the `oneof msg`, its name, its fields. */
-const MESSAGES: ReadonlyArray<readonly [number, AuthenticationMessage['type'], Schema]> = [
+/** The `oneof msg`; a property for each {@link AuthenticationMessage.type}. */
+const MESSAGE: Schema = [
   [1, 'name', [
-    [1, 'name', 'string'], [2, 'flags', FLAGS], [3, 'connectionString', 'string'], [4, 'connectionId', 'uint64'],
+    [1, 'name', 'string'], [2, 'flags', FLAGS, 'implicit'], [3, 'connectionString', 'string'], [4, 'connectionId', 'uint64'],
     [16, 'incarnation', 'uint64'], [17, 'resume', 'uint64']
-  ]],
-  [2, 'server_status', [[1, 'status', 'status'], [16, 'link', 'uint64'], [17, 'missing', 'uint32'], [18, 'reason', 'string']]],
-  [3, 'client_status', [[1, 'status', 'bool']]],
+  ], 'oneof'],
+  [2, 'server_status', [
+    [1, 'status', 'uint32'], [16, 'link', 'uint64'], [17, 'missing', 'uint32'], [18, 'reason', 'string']
+  ], 'oneof'],
+  [3, 'client_status', [[1, 'status', 'bool']], 'oneof'],
   [4, 'server_challenge', [
-    [1, 'name', 'string'], [2, 'flags', FLAGS], [3, 'challenge', 'uint32'], [4, 'connectionString', 'string'],
+    [1, 'name', 'string'], [2, 'flags', FLAGS, 'implicit'], [3, 'challenge', 'uint32'], [4, 'connectionString', 'string'],
     [16, 'nonce', 'bytes'], [17, 'incarnation', 'uint64']
-  ]],
+  ], 'oneof'],
   [5, 'client_challenge', [
     [1, 'challenge', 'uint32'], [2, 'digest', 'bytes'],
     [16, 'nonce', 'bytes'], [17, 'publicKey', 'bytes'], [18, 'signature', 'bytes']
-  ]],
-  [6, 'server_ack', [[1, 'digest', 'bytes'], [17, 'publicKey', 'bytes'], [18, 'signature', 'bytes']]]
+  ], 'oneof'],
+  [6, 'server_ack', [[1, 'digest', 'bytes'], [17, 'publicKey', 'bytes'], [18, 'signature', 'bytes']], 'oneof']
 ]
 
-const STATUS_NAMES = new Map<number, string>(Object.entries(Status).map(([name, number]) => [number, name]))
+const STATUS_NAMES = new Map<number, StatusName>(Object.entries(Status).map(([name, number]) => [number, name as StatusName]))
+
+/** A status as protobuf has it. */
+type RawStatus = Omit<ServerStatus, 'status'> & { readonly status: number }
 
 /** Spells a message. */
 export function encodeMessage ({ type, value }: AuthenticationMessage): Uint8Array {
-  const [number, , schema] = MESSAGES.find(row => row[1] === type) as typeof MESSAGES[number]
-  const out = writer()
-  out.uint32(number << 3 | 2).fork()
-  write(out, schema, value)
-  return out.ldelim().finish()
+  return encode(MESSAGE, { [type]: type === 'server_status' ? { ...value, status: Status[value.status] } : value })
 }
 
 /** Reads a message; throws {@link StarError} `ERR_PROTOCOL` for what is none. Unknown fields are skipped. */
 export function decodeMessage (bytes: Uint8Array): AuthenticationMessage {
   if (bytes.byteLength > MAX_MESSAGE) {
-    throw new StarError('ERR_PROTOCOL', { detail: `a handshake message of ${bytes.byteLength} bytes` })
+    return refuse(`a handshake message of ${bytes.byteLength} bytes`)
   }
-  let message: AuthenticationMessage | undefined
-  try {
-    const from = reader(bytes)
-    while (from.pos < from.len) {
-      const tag = from.uint32()
-      const row = MESSAGES.find(([number]) => number === tag >>> 3)
-      if (row == null) {
-        from.skipType(tag & 7)
-      } else {
-        const value = read(from, row[2], endOf(from, tag))
-        message = { type: row[1], value } as AuthenticationMessage // the table and the types say the same; a test compares them
-      }
-    }
-  } catch (cause) {
-    const detail = 'a handshake message that cannot be read'
-    throw cause instanceof StarError ? cause : new StarError('ERR_PROTOCOL', { detail, cause })
-  }
-  if (message == null) {
-    throw new StarError('ERR_PROTOCOL', { detail: 'an empty handshake message' })
-  }
-  return message
-}
-
-function write (out: Writer, schema: Schema, message: object): void {
-  for (const [number, name, type] of schema) {
-    const value = Reflect.get(message, name) as Value
-    if (typeof type !== 'string') {
-      if (type.some(([, inner, scalar]) => !isDefault(scalar, Reflect.get(value as object, inner) as Value))) {
-        out.uint32(number << 3 | 2).fork()
-        write(out, type, value as object)
-        out.ldelim()
-      }
-    } else if (!isDefault(type, value)) {
-      out.uint32(number << 3 | (type === 'string' || type === 'bytes' ? 2 : 0))
-      writeScalar(out, type, value)
+  for (const [type, value] of Object.entries(decode(MESSAGE, bytes) as Record<string, object | undefined>)) {
+    if (value != null) {
+      // the table and the types say the same; a test compares them
+      return { type, value: type === 'server_status' ? withName(value as RawStatus) : value } as AuthenticationMessage
     }
   }
+  return refuse('an empty handshake message')
 }
 
-function writeScalar (out: Writer, type: Scalar, value: Value): void {
-  switch (type) {
-    case 'uint32': out.uint32(value as number); break
-    case 'uint64': out.uint64(value as bigint); break
-    case 'bool': out.bool(value as boolean); break
-    case 'string': out.string(value as string); break
-    case 'bytes': out.bytes(value as Uint8Array); break
-    case 'status': out.uint32(Status[value as StatusName]); break
-  }
+function withName (raw: RawStatus): ServerStatus {
+  return { ...raw, status: STATUS_NAMES.get(raw.status) ?? refuse('an unknown status') }
 }
 
-function isDefault (type: Field[2], value: Value): boolean {
-  return value instanceof Uint8Array ? value.byteLength === 0 : typeof type === 'string' && value === DEFAULTS[type]
-}
-
-function read (from: Reader, schema: Schema, end: number): object {
-  const message: Record<string, unknown> = {}
-  for (const [, name, type] of schema) {
-    message[name] = typeof type === 'string' ? DEFAULTS[type] : read(from, type, from.pos)
-  }
-  while (from.pos < end) {
-    const tag = from.uint32()
-    const field = schema.find(([number]) => number === tag >>> 3)
-    if (field == null) {
-      from.skipType(tag & 7)
-    } else {
-      const [, name, type] = field
-      message[name] = typeof type === 'string' ? readScalar(from, type, tag & 7) : read(from, type, endOf(from, tag))
-    }
-  }
-  if (from.pos !== end) {
-    throw new StarError('ERR_PROTOCOL', { detail: 'a field of a handshake message is longer than the message' })
-  }
-  return message
-}
-
-const DEFAULTS: Record<Scalar, Value> = { uint32: 0, uint64: 0n, bool: false, string: '', bytes: new Uint8Array(), status: 'ok' }
-
-function readScalar (from: Reader, type: Scalar, wireType: number): Value {
-  if (wireType !== (type === 'string' || type === 'bytes' ? 2 : 0)) {
-    throw new StarError('ERR_PROTOCOL', { detail: 'a field of a handshake message has the wrong type' })
-  }
-  switch (type) {
-    case 'uint32': return from.uint32()
-    case 'uint64': return from.uint64()
-    case 'bool': return from.bool()
-    case 'string': return from.string()
-    case 'bytes': return from.bytes()
-    case 'status': {
-      const name = STATUS_NAMES.get(from.uint32())
-      if (name == null) {
-        throw new StarError('ERR_PROTOCOL', { detail: 'an unknown status' })
-      }
-      return name
-    }
-  }
-}
-
-/** Where an embedded message ends. */
-function endOf (from: Reader, tag: number): number {
-  if ((tag & 7) !== 2) {
-    throw new StarError('ERR_PROTOCOL', { detail: 'a handshake message has the wrong type' })
-  }
-  const length = from.uint32()
-  if (from.pos + length > from.len) {
-    throw new StarError('ERR_PROTOCOL', { detail: 'a truncated handshake message' })
-  }
-  return from.pos + length
+function refuse (detail: string): never {
+  throw new StarError('ERR_PROTOCOL', { detail })
 }

@@ -11,6 +11,11 @@ const SCHEMA: Schema = [
   [1, 'number', 'uint32'], [2, 'text', 'string'], [3, 'bytes', 'bytes'], [4, 'inner', INNER], [5, 'inners', INNER, 'repeated'],
   [6, 'numbers', 'uint32', 'repeated']
 ]
+/** One of two, and what is never missing. */
+const MARKED: Schema = [
+  [1, 'one', INNER, 'oneof'], [2, 'other', [[1, 'big', 'uint64'], [2, 'truth', 'bool']], 'oneof'],
+  [3, 'always', INNER, 'implicit']
+]
 const NONE = new Uint8Array()
 const EMPTY = { number: 0, text: '', bytes: NONE, inner: undefined, inners: [], numbers: [] }
 
@@ -35,6 +40,40 @@ describe('A message by table', () => {
       assert.equal(toHex(encode(SCHEMA, message)), bytes.replaceAll(' ', ''))
       assert.deepEqual(decode(SCHEMA, hex(bytes)), message)
     }
+  })
+
+  it('has whole numbers of 64 bits, and truths', () => {
+    const schema: Schema = [[1, 'big', 'uint64'], [2, 'truth', 'bool'], [3, 'truths', 'bool', 'repeated']]
+    const vectors: ReadonlyArray<readonly [string, object]> = [
+      ['', { big: 0n, truth: false, truths: [] }],
+      ['08 ffffffffffffffffff01 1001 1800 1801', { big: 2n ** 64n - 1n, truth: true, truths: [false, true] }]
+    ]
+    for (const [bytes, message] of vectors) {
+      assert.equal(toHex(encode(schema, message)), bytes.replaceAll(' ', ''))
+      assert.deepEqual(decode(schema, hex(bytes)), message)
+    }
+    assert.throws(() => decode(schema, hex('0a00')), { code: 'ERR_PROTOCOL' }, 'a number that is a text')
+    assert.throws(() => decode(schema, hex('1200')), { code: 'ERR_PROTOCOL' }, 'a truth that is a text')
+    assert.throws(() => decode(schema, hex('08' + 'ff'.repeat(10))), { code: 'ERR_PROTOCOL' }, 'a number without an end')
+  })
+
+  it('has the last one of a oneof, empty or not, and what is implicit even if it did not come', () => {
+    const nothing = { one: undefined, other: undefined, always: { id: 0, names: [] } }
+    const vectors: ReadonlyArray<readonly [string, object]> = [
+      ['', nothing],
+      ['0a00', { ...nothing, one: { id: 0, names: [] } }],
+      ['1200', { ...nothing, other: { big: 0n, truth: false } }],
+      ['12 02 0807 1a 02 0801', { ...nothing, other: { big: 7n, truth: false }, always: { id: 1, names: [] } }]
+    ]
+    for (const [bytes, message] of vectors) {
+      assert.equal(toHex(encode(MARKED, message)), bytes.replaceAll(' ', ''))
+      assert.deepEqual(decode(MARKED, hex(bytes)), message)
+    }
+    assert.deepEqual(decode(MARKED, hex('0a020801 1200 1a020801')), {
+      one: undefined, other: { big: 0n, truth: false }, always: { id: 1, names: [] }
+    })
+    assert.deepEqual(decode(MARKED, hex('1200 0a020801 fa0103616263')), { ...nothing, one: { id: 1, names: [] } })
+    assert.deepEqual(decode(MARKED, hex('1a00')), nothing)
   })
 
   it('is read past unknown fields of every type, and the last of a field that comes twice counts', () => {
