@@ -11,6 +11,7 @@ import { loadIdentity } from './identity.ts'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
+import type { Star } from '../client/index.ts'
 import type { ClientOptions } from './options.ts'
 
 /** Bytes on the way in one libp2p stream; below the 4 MiB at which libp2p gives up a stream that is paused. */
@@ -31,6 +32,8 @@ export interface StarNode extends AsyncDisposable {
   readonly libp2p: Libp2p
   /** Our address on the star. */
   readonly address: string
+  /** What happens to our links. */
+  readonly events: Star['events']
 }
 
 /** Starts a node. Rejects with the star's reason when it can't be joined. */
@@ -54,6 +57,7 @@ export async function startNode (options: ClientOptions, { listen, signal }: Nod
   return {
     libp2p,
     address: `${options.star}/p2p/${libp2p.peerId.toString()}`,
+    events: s.events,
     [Symbol.asyncDispose]: async () => { await libp2p.stop() }
   }
 }

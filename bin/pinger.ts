@@ -1,9 +1,10 @@
-// libp2p's ping, measured to a fraction of a millisecond, and what many of them tell.
+// libp2p's ping, measured to a fraction of a millisecond, what many of them tell, and over which path they go.
 import { randomBytes } from 'node:crypto'
 import { Failure } from './failure.ts'
 import { Guard } from './transfer/guard.ts'
 import { StreamReader, endedEarly, write } from './transfer/stream.ts'
 import type { Connection } from '@libp2p/interface'
+import type { LinkEvent, PathStatus, Star } from '../client/index.ts'
 
 const PING_PROTOCOL = '/ipfs/ping/1.0.0'
 const SIZE = 32
@@ -67,4 +68,75 @@ export class Statistics {
   #mean (of: (time: number) => number): number {
     return this.#times.reduce((sum, time) => sum + of(time), 0) / this.received
   }
+}
+
+/** What a path is called when there is none. */
+const NO_PATH = 'none'
+
+/** One path of a link gave way to another, or to none. */
+export interface PathChange {
+  /** The kinds of path, `none` where there is no path. */
+  readonly from: string
+  readonly to: string
+  /** What the new one runs through or to. */
+  readonly via?: string
+  /** Why there is none. */
+  readonly code?: string
+  readonly message?: string
+}
+
+/** Follows the path to a peer from before the first one. */
+export class PathWatch implements Disposable {
+  readonly #events: Star['events']
+  readonly #peer: string
+  readonly #onChange: (change: PathChange) => void
+  /** The link that had a path last. */
+  #link: string | undefined
+  #path: PathStatus | undefined
+
+  /** Tells of each change, but not of the first path. */
+  constructor (events: Star['events'], peer: string, onChange: (change: PathChange) => void) {
+    this.#events = events
+    this.#peer = peer
+    this.#onChange = onChange
+    events.addEventListener('link', this.#onEvent)
+  }
+
+  /** What carries the link now. */
+  get path (): PathStatus | undefined {
+    return this.#path
+  }
+
+  [Symbol.dispose] (): void {
+    this.#events.removeEventListener('link', this.#onEvent)
+  }
+
+  readonly #onEvent = ({ detail }: CustomEvent<LinkEvent>): void => {
+    const { peer, link, what, path } = detail
+    const isFirst = this.#link == null
+    // attempts that come to nothing, and links that others have replaced, change nothing
+    if (peer !== this.#peer || what === 'attempt' || (what !== 'path' && link !== this.#link)) {
+      return
+    }
+    const before = this.#path
+    this.#link = link
+    this.#path = path
+    if (!isFirst && (before?.kind !== path?.kind || before?.via !== path?.via)) {
+      this.#onChange(changeOf(before, detail))
+    }
+  }
+}
+
+/** A change of path in a line. */
+export function formatChange ({ from, to, via, message }: PathChange): string {
+  return `path ${from} → ${to}${via == null ? '' : ` via ${via}`}${message == null ? '' : ` (${message})`}`
+}
+
+function changeOf (before: PathStatus | undefined, { path, error }: LinkEvent): PathChange {
+  const from = before?.kind ?? NO_PATH
+  if (path != null) {
+    return { from, to: path.kind, via: path.via }
+  }
+  const why = error == null ? { message: 'the connection was closed' } : { code: error.code, message: error.message }
+  return { from, to: NO_PATH, ...why }
 }

@@ -1,9 +1,9 @@
 // `libp2p-star ping`: how long a peer takes to answer through the star, end to end.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { peerAddress } from '../address.ts'
+import { peerAddress, peerIdOf } from '../address.ts'
 import { Failure, explain } from '../failure.ts'
 import { seconds, wholeNumber, withHelp, withNode } from '../options.ts'
-import { Statistics, ping } from '../pinger.ts'
+import { PathWatch, Statistics, formatChange, ping } from '../pinger.ts'
 import { Interruption, run } from '../run.ts'
 import type { Command } from 'commander'
 import type { ClientOptions } from '../options.ts'
@@ -29,14 +29,19 @@ export function addPing (program: Command): void {
     'libp2p-star ping 12D3KooW…',
     'libp2p-star ping --count 100 --interval 0 --json 12D3KooW…',
     'libp2p-star ping /dns4/star.example/tcp/443/wss/p2p-websocket-star/p2p/12D3KooW…'
-  ], 'The exit code is 0 when at least one answer came.')
+  ], `Tells of each change of the path between the two as it happens: \`path relay → none (why)\`, \`path none → relay via STAR\`.
+The exit code is 0 when at least one answer came.`)
   command.action(async (peer: string, options: PingOptions) => {
     await run(options, async ({ signal, output }) => {
       const address = peerAddress(peer, options.star)
       const { dial, startNode } = await import('../node.ts')
       await using node = await startNode(options, { listen: false, signal })
+      using watch = new PathWatch(node.events, peerIdOf(peer, options.star), change => {
+        output.tell('path', change, formatChange(change))
+      })
       const to = (await dial(node, address, signal)).remotePeer.toString()
-      output.tell('connected', { peer: to, address: address.toString() }, `PING ${to} through ${options.star}`)
+      const fields = { peer: to, address: address.toString(), path: watch.path }
+      output.tell('connected', fields, `PING ${to} through ${options.star}`)
       const statistics = new Statistics()
       for (let seq = 1; (seq <= options.count || options.count === 0) && !signal.aborted; seq++) {
         statistics.sent++
@@ -57,6 +62,7 @@ export function addPing (program: Command): void {
           await sleep(options.interval, undefined, { signal }).catch(() => {})
         }
       }
+      watch[Symbol.dispose]() // that we leave is no news
       output.tell('summary', statistics.figures, `\n--- ${to} ping statistics ---\n${statistics.text}`)
       if (signal.reason instanceof Interruption && options.count !== 0) {
         throw signal.reason

@@ -25,7 +25,7 @@ export interface Column {
   better: 'more' | 'less'
 }
 
-/** The figures of one round of one contender, by column; a missing one is shown as a dash. */
+/** The figures of one round of one contender, by column; a missing one is shown as a dash, an infinite one as `never`. */
 export type Figures = Record<string, number>
 
 /** One bench. */
@@ -169,7 +169,7 @@ export function quantile (values: number[], part: number): number {
   const at = (sorted.length - 1) * part
   const low = sorted[Math.floor(at)]!
   const high = sorted[Math.ceil(at)]!
-  return low + (high - low) * (at - Math.floor(at))
+  return low === high ? low : low + (high - low) * (at - Math.floor(at)) // also of infinite ones
 }
 
 /** The middle one. */

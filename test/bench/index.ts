@@ -6,6 +6,7 @@ import { announcements } from './cases/announcements.ts'
 import { dial } from './cases/dial.ts'
 import { churn } from './cases/churn.ts'
 import { cuts } from './cases/cuts.ts'
+import { direct } from './cases/direct.ts'
 import { idle } from './cases/idle.ts'
 import { joins } from './cases/joins.ts'
 import { pairs } from './cases/pairs.ts'
@@ -16,7 +17,7 @@ import type { Result, Settings } from './harness.ts'
 import { summarise } from './profile.ts'
 import { json, machine, markdown } from './report.ts'
 
-const CASES = [throughput, pairs, dial, cuts, joins, idle, stall, churn, announcements]
+const CASES = [throughput, pairs, dial, direct, cuts, joins, idle, stall, churn, announcements]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

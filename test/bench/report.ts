@@ -62,13 +62,14 @@ function advantage (ours: Figures | undefined, theirs: Figures, { key, better }:
   const a = ours?.[key] ?? Number.NaN
   const b = theirs[key] ?? Number.NaN
   // A ratio of something that is next to nothing, or shrank, says nothing.
-  if (a <= 0 || b <= 0) return Number.NaN
+  if (a <= 0 || b <= 0 || !Number.isFinite(a) || !Number.isFinite(b)) return Number.NaN
   return better === 'more' ? a / b : b / a
 }
 
 /** Three digits that mean something. */
 function digits (value: number): string {
   if (value === 0) return '0'
+  if (value === Number.POSITIVE_INFINITY) return 'never'
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
   return String(Number(value.toPrecision(Math.abs(value) >= 10 ? 3 : 2)))
 }

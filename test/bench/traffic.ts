@@ -169,6 +169,26 @@ export class Ends {
     return times
   }
 
+  /**
+   * Milliseconds from the dial of a new end, connected to the server, to the first byte back, and until the bytes go directly;
+   * infinite when that was not so in time.
+   */
+  async direct (server: string, peer: string, patience: number): Promise<{ byte: number, direct: number }> {
+    const end = await this.#rival.startEnd(server, { onChannel: serve, listen: false })
+    if (end.direct === undefined) throw new Error(`${this.#rival.name} has no direct connections`)
+    const begin = performance.now()
+    const elapsed = (): number => performance.now() - begin
+    const signal = AbortSignal.timeout(patience)
+    const direct = end.direct(peer, signal).then(elapsed, () => Number.POSITIVE_INFINITY)
+    const link = await end.dial(peer)
+    const pinger = new Pinger(await link.open(), 1)
+    // the connection may be replaced by the direct one while the byte is on its way
+    const byte = Promise.race([pinger.ping().then(elapsed), sleep(patience, Number.POSITIVE_INFINITY)])
+    const times = { byte: await byte, direct: await direct }
+    await end.close()
+    return times
+  }
+
   async churn (peer: string, count: number, width: number): Promise<number> {
     const begin = performance.now()
     await atOnce(count, width, async () => {

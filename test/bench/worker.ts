@@ -27,6 +27,9 @@ const commands = {
   /** The same with a new end each time; starting the end is part of the time. */
   cold: async (server: string, peer: string, count: number, echo: boolean): Promise<Array<{ dial: number, byte: number }>> =>
     await ends.cold(server, peer, count, echo),
+  /** Milliseconds from the dial of a new end to the first byte, and until it is connected directly: infinite if not in time. */
+  direct: async (server: string, peer: string, patience: number): Promise<{ byte: number, direct: number }> =>
+    await ends.direct(server, peer, patience),
   /** Gives up the path to that peer so many times; milliseconds until something got through again. */
   cut: async (peer: string, count: number): Promise<number[]> => await ends.cut(peer, count),
   /** Dials and closes so many times, several at once. */

@@ -30,6 +30,19 @@ export interface Ended {
   readonly events: JsonEvent[]
 }
 
+/**
+ * What the process is connected with. `terminal`: stdin, stdout and stderr are one, and all that it shows counts as stderr.
+ * `nothing`: pipes, and no terminal that it was started from.
+ */
+export type Place = 'pipes' | 'terminal' | 'nothing'
+
+/** For `before`: skips tests at a terminal where there is no `script` as Linux has it. */
+export function needsTerminal (this: Mocha.Context): void {
+  if (process.platform !== 'linux') {
+    this.skip()
+  }
+}
+
 const alive = new Set<Cli>()
 
 /** One run of the command line. */
@@ -42,21 +55,30 @@ export class Cli {
   #over = false
   #stderr = ''
 
-  /** `input` is all that comes on its stdin; with `null` that is left open. */
-  constructor (args: readonly string[], env: Readonly<Record<string, string>> = {}, input: string | null = '') {
+  /** `input` is all that comes on its stdin; with `null` that is left open. In a terminal `pipe` stands before and after it. */
+  constructor (
+    args: readonly string[], env: Readonly<Record<string, string>> = {}, input: string | null = '', place: Place = 'pipes',
+    pipe: readonly [before: string, after: string] = ['', '']
+  ) {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !VARIABLES.includes(name)))
-    this.#child = spawn(process.execPath, [SCRIPT, ...args], { env: { ...clean, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    const line = [process.execPath, SCRIPT, ...args]
+    const shell = `${pipe[0]}${line.map(word => `'${word}'`).join(' ')}${pipe[1]}`
+    const [file = '', ...rest] = place === 'terminal' ? ['script', '-qefc', shell, '/dev/null'] : line
+    this.#child = spawn(file, rest, { env: { ...clean, ...env }, stdio: ['pipe', 'pipe', 'pipe'], detached: place === 'nothing' })
     this.#child.stdin.on('error', () => {}) // it may not read
     if (input != null) {
       this.#child.stdin.end(input)
     }
     alive.add(this)
-    createInterface({ input: this.#child.stdout }).on('line', line => {
-      this.#lines.push(line)
-      this.#wake()
-    })
-    this.#child.stderr.on('data', (text: Buffer) => {
-      this.#stderr += text.toString()
+    if (place !== 'terminal') {
+      createInterface({ input: this.#child.stdout }).on('line', line => {
+        this.#lines.push(line)
+        this.#wake()
+      })
+    }
+    const said = place === 'terminal' ? this.#child.stdout : this.#child.stderr
+    said.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text.replaceAll('\r', '')
       this.#wake()
     })
     this.ended = this.#end()
@@ -84,6 +106,11 @@ export class Cli {
       await new Promise<void>(resolve => { this.#wake = resolve })
     }
     return this.#stderr
+  }
+
+  /** Types something, or pipes it in. */
+  type (text: string): void {
+    this.#child.stdin.write(text)
   }
 
   /** Sends a signal. */

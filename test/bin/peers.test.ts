@@ -194,6 +194,7 @@ describe('on a star', function () {
       await ping.event('pong')
       await listen.interrupt()
       await ping.event('lost', { code: 'ERR_PEER_NOT_FOUND' })
+      await ping.event('path', { from: 'relay', to: 'none' })
       equal((await ping.interrupt()).code, 0)
     })
 
@@ -209,6 +210,29 @@ describe('on a star', function () {
       await ping.event('pong', { seq: 20 })
       const { code, events } = await ping.interrupt()
       deepEqual([code, events.filter(({ event }) => event === 'lost')], [0, []])
+    })
+
+    it('tells of each change of the path as it happens', async () => {
+      const listen = new Cli(['listen', '--json', '--star', address])
+      const { peer } = await listen.event('listening')
+      const args = ['ping', '-c', '0', '-i', '0.1', '--star', address, String(peer)]
+      const [ping, machine] = [new Cli(args), new Cli([...args, '--json'])]
+      await Promise.all([ping.line(/: seq=1 /), machine.event('pong')])
+      const { port } = star
+      await star.close()
+      await Promise.all([
+        ping.line(/^path relay → none \(the connection to the star was lost.*\)$/),
+        machine.event('path', { from: 'relay', to: 'none', code: 'ERR_STAR_LOST' })
+      ])
+      star = await startStar({ port, announceDelay: 10 })
+      const via = `ws://127.0.0.1:${port}`
+      await Promise.all([
+        ping.line(new RegExp(`^path none → relay via ${via}$`)),
+        machine.event('path', { from: 'none', to: 'relay', via })
+      ])
+      const [{ code, stdout }, { events }] = await Promise.all([ping.interrupt(), machine.interrupt()])
+      deepEqual([code, stdout.split('\n').filter(line => line.startsWith('path ')).length], [0, 2])
+      deepEqual(events[0]?.['path'], { kind: 'relay', via })
     })
 
     it('reaches a peer on a private star with the secret alone', async () => {

@@ -8,7 +8,7 @@ export const dial: Case = {
   about: ({ quick }) => `${count(quick)} dials a round, one after another, each closed before the next. Warm: both peers are ` +
     'connected to the server. Cold: a new node is made, started, and dials (in a process that did so before; making its key ' +
     'included). First byte: a byte has come back from the other peer.',
-  rivals: ['star', 'star-plain', 'circuit-relay', 'star-raw', 'original', 'ws'],
+  rivals: ['star', 'star-plain', 'circuit-relay', 'tcp', 'star-raw', 'original', 'ws'],
   columns: [
     { key: 'warm50', title: 'warm dial p50 ms', better: 'less' },
     { key: 'warm95', title: 'p95', better: 'less' },

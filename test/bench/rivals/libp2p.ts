@@ -4,7 +4,8 @@ import { generateKeyPair, privateKeyFromProtobuf } from '@libp2p/crypto/keys'
 import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import type { Libp2pOptions } from 'libp2p'
+import { Circuit } from '@multiformats/multiaddr-matcher'
+import type { Libp2p, Libp2pOptions } from 'libp2p'
 import type { Channel, End, EndOptions, Link } from './types.ts'
 
 const PROTOCOL = '/star-bench/1.0.0'
@@ -39,6 +40,28 @@ export async function end (node: Node, address: string, options: EndOptions, cut
     dial: async peer => link(await node.dial(multiaddr(peer), { signal: AbortSignal.timeout(10_000) }), cut),
     close: async () => await node.stop()
   }
+}
+
+/** {@link End.direct} of libp2p without links: a connection of its own to the peer appears that goes through no relay. */
+export async function directConnection (node: Libp2p, peer: string, signal: AbortSignal): Promise<void> {
+  await happened<Connection>(listener => { node.addEventListener('connection:open', listener, { signal }) }, connection => {
+    return isPeer(connection.remotePeer.toString(), peer) && connection.limits == null && !Circuit.matches(connection.remoteAddr)
+  }, signal)
+}
+
+/** Whether that is the peer in an address. */
+export function isPeer (id: string, address: string): boolean {
+  return address.endsWith(`/p2p/${id}`)
+}
+
+/** Resolves with the first event that is the right one, rejects when the signal is aborted. */
+export async function happened<T> (
+  listen: (listener: (event: CustomEvent<T>) => void) => void, isRight: (detail: T) => boolean, signal: AbortSignal
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    listen(({ detail }) => { if (isRight(detail)) resolve() })
+    signal.addEventListener('abort', () => { reject(signal.reason as Error) }, { once: true })
+  })
 }
 
 function link (connection: Connection, cut?: (peer: PeerId) => void): Link {

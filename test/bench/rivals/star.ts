@@ -1,8 +1,9 @@
 // Ours: libp2p nodes through our star, with Noise and Yamux.
 import { createLibp2p } from 'libp2p'
 import { star as createStar } from '../../../client/index.ts'
-import { common, end } from './libp2p.ts'
+import { common, end, happened, isPeer } from './libp2p.ts'
 import { startServer } from './star-server.ts'
+import type { LinkEvent } from '../../../client/index.ts'
 import type { Links } from '../../../client/links.ts'
 import type { Rival } from './types.ts'
 
@@ -13,7 +14,7 @@ export const star: Rival = {
   startServer,
 
   startEnd: async (server, options) => {
-    const { transport, discovery } = createStar()
+    const { transport, discovery, events } = createStar()
     let links: Links | undefined
     const node = await createLibp2p({
       ...await common(options),
@@ -25,6 +26,14 @@ export const star: Rival = {
       }],
       peerDiscovery: [discovery]
     })
-    return await end(node, `${server}/p2p/${node.peerId.toString()}`, options, peer => links?.drop(peer.toString()))
+    return {
+      ...await end(node, `${server}/p2p/${node.peerId.toString()}`, options, peer => links?.drop(peer.toString())),
+      direct: async (peer, signal) => {
+        await happened<LinkEvent>(listener => { events.addEventListener('link', listener, { signal }) }, event => {
+          const kind: string | undefined = event.path?.kind
+          return isPeer(event.peer, peer) && kind === 'tcp'
+        }, signal)
+      }
+    }
   }
 }

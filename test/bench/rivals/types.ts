@@ -23,6 +23,11 @@ export interface End {
   /** What others pass to `dial`. */
   readonly address: string
   dial: (peer: string) => Promise<Link>
+  /**
+   * Resolves when bytes go directly to a peer that is dialled after this was called; rejects when the signal is aborted. Where a
+   * contender has no direct connections, there is none.
+   */
+  direct?: (peer: string, signal: AbortSignal) => Promise<void>
   close: () => Promise<void>
 }
 
