@@ -232,6 +232,30 @@ export class Member extends TypedEventEmitter<MemberEvents> {
     }
   }
 
+  /**
+   * Announces a path of the star's raw relay, 64 lowercase hex digits, where two WebSockets may then meet: one pair, for as
+   * long as the star says. Rejects with {@link StarError}: `ERR_NO_RELAY` where there is none, `ERR_STAR_TIMEOUT` after
+   * `timeout` without an answer, `ERR_STAR_LOST` while we aren't joined.
+   */
+  async announceRelay (path: string): Promise<void> {
+    const socket = this.#socket
+    if (socket == null || !this.joined) {
+      throw new StarError('ERR_STAR_LOST', { cause: this.#lastError })
+    }
+    await new Promise<void>((resolve, reject) => {
+      socket.timeout(this.#init.options.timeout).emit(Event.Relay, path, (late: Error | null, error?: unknown) => {
+        if (late != null) {
+          // a socket that is gone answers at once
+          reject(new StarError(socket.connected ? 'ERR_STAR_TIMEOUT' : 'ERR_STAR_LOST'))
+        } else if (error == null) {
+          resolve()
+        } else {
+          reject(decodeError(error, 'ERR_NO_RELAY'))
+        }
+      })
+    })
+  }
+
   #slot (socket: Socket, id: string, side: Side): StreamSlot {
     return {
       id,

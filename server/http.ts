@@ -7,11 +7,12 @@ import { isIP } from 'node:net'
 import { statusPage } from './page/index.ts'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { ResolvedOptions } from './options.ts'
+import type { Status } from './page/index.ts'
 
 /** What the pages show. */
 export interface Pages {
   /** Numbers for the status page. */
-  status (): { readonly peers: number, readonly streams: number, readonly seconds: number }
+  status (): Status
   /** Prometheus text, or `undefined` when metrics are off. */
   metrics (): Promise<{ readonly type: string, readonly text: string }> | undefined
   /** False once the star goes down. */

@@ -12,9 +12,11 @@
  * ```
  */
 import { networkInterfaces } from 'node:os'
+import { Door } from './door.ts'
 import { createWebServer } from './http.ts'
 import { Metrics } from './metrics.ts'
 import { resolve } from './options.ts'
+import { RelayDriver } from './relay.ts'
 import { StarDriver } from './star.ts'
 import type { AddressInfo } from 'node:net'
 import type { WebServer } from './http.ts'
@@ -48,17 +50,20 @@ export async function startStar (options?: ServerOptions): Promise<StarServer> {
   const resolved = resolve(options)
   const started = performance.now()
   let closing: Promise<void> | undefined
-  const metrics = new Metrics(() => driver.readings)
+  const metrics = new Metrics(() => ({ ...driver.readings, relay: relay.readings }))
   const web = await createWebServer(resolved, {
-    status: () => ({ ...driver.readings, seconds: (performance.now() - started) / 1000 }),
+    status: () => ({ ...driver.readings, pairs: relay.readings.pairs, seconds: (performance.now() - started) / 1000 }),
     metrics: () => resolved.metrics ? metrics.text().then(text => ({ type: metrics.contentType, text })) : undefined,
     healthy: () => closing == null
   })
   await listen(web, resolved)
+  const relay = new RelayDriver(resolved, metrics)
   const driver = new StarDriver({
     options: resolved,
     http: web.server,
     metrics,
+    door: new Door(web.server, resolved, relay),
+    paths: relay,
     isOwnName: origin => isOwnName(origin, web, resolved.names)
   })
   const { port } = web.server.address() as AddressInfo
@@ -70,6 +75,7 @@ export async function startStar (options?: ServerOptions): Promise<StarServer> {
     peers: () => driver.addresses,
     metrics: () => metrics.text(),
     close: () => {
+      relay.close()
       closing ??= driver.close()
       web.server.closeAllConnections()
       return closing

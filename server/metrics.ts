@@ -3,13 +3,29 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { REASONS } from '../src/errors.ts'
 import type { Reason } from '../src/errors.ts'
 
-/** Figures that are read when somebody asks. */
-export interface Readings {
+/** Figures of the raw relay, which are read when somebody asks. */
+export interface RelayReadings {
+  readonly pairs: number
+  /** Sockets that wait for their other end. */
+  readonly waiting: number
+  /** Bytes relayed since the star started. */
+  readonly bytes: number
+  /** What is on the way now costs so many bytes. */
+  readonly inFlight: number
+}
+
+/** Figures of the star itself, which are read when somebody asks. */
+export interface StarReadings {
   readonly peers: number
   readonly connections: Readonly<Record<'original' | 'star', number>>
   readonly dialling: number
   readonly streams: number
   readonly inFlight: number
+}
+
+/** Everything that is read when somebody asks. */
+export interface Readings extends StarReadings {
+  readonly relay: RelayReadings
 }
 
 /** The figures of the process, which all its stars share: their collectors can be neither stopped nor had twice. */
@@ -24,6 +40,7 @@ export class Metrics {
   readonly #relayed: Counter
   readonly #broken: Counter
   readonly #replaced: Counter
+  readonly #relayRefusals: Counter
 
   constructor (read: () => Readings) {
     const registers = [this.#registry]
@@ -39,6 +56,13 @@ export class Metrics {
     })
     const help = 'addresses of star clients taken over by another socket'
     this.#replaced = new Counter({ name: 'star_replaced_total', help, registers })
+    const turned = 'raw relay: refusals, by HTTP status or close code'
+    this.#relayRefusals = new Counter({ name: 'star_relay_refusals_total', help: turned, labelNames: ['code'], registers })
+    // counted by the relay itself: a counter is too slow for each message
+    const carried = 'raw relay: bytes relayed since the star started'
+    const bytes: Counter = new Counter({
+      name: 'star_relay_pair_bytes_total', help: carried, registers, collect: () => { reset(bytes, read().relay.bytes) }
+    })
     const gauge = (name: string, help: string, value: () => number): void => {
       // a gauge registers itself
       void new Gauge({ name, help, registers, collect () { this.set(value()) } })
@@ -49,6 +73,9 @@ export class Metrics {
     gauge('star_bytes_in_flight', 'bytes of streams sent and not yet acknowledged now', () => read().inFlight)
     gauge('star_connections_original', 'sockets of original clients open now', () => read().connections.original)
     gauge('star_connections', 'sockets of star clients open now', () => read().connections.star)
+    gauge('star_relay_pairs', 'raw relay: pairs now', () => read().relay.pairs)
+    gauge('star_relay_waiting', 'raw relay: sockets waiting for their other end now', () => read().relay.waiting)
+    gauge('star_relay_pair_bytes_in_flight', 'raw relay: what is on the way now, in bytes', () => read().relay.inFlight)
   }
 
   /** The type of the text, for the HTTP header. */
@@ -88,10 +115,20 @@ export class Metrics {
     this.#broken.inc({ code })
   }
 
+  /** Counts a WebSocket that the raw relay refused, with an HTTP status or a close code. */
+  relayRefused (code: number): void {
+    this.#relayRefusals.inc({ code })
+  }
+
   /** Counts an address taken over. */
   replaced (): void {
     this.#replaced.inc()
   }
+}
+
+function reset (counter: Counter, value: number): void {
+  counter.reset()
+  counter.inc(value)
 }
 
 /** One of the original's triples: all, successes, failures. */

@@ -150,6 +150,49 @@ export interface ServerOptions {
    */
   stallTimeout?: number
   /**
+   * Serve the raw relay: two WebSockets meet at `/relay/PATH`, and what the one sends goes to the other.
+   *
+   * @default true
+   */
+  relay?: boolean
+  /**
+   * Serve relay paths that no joined peer has announced, too: whoever can reach this star may use its relay.
+   *
+   * @default false
+   */
+  openRelay?: boolean
+  /**
+   * Milliseconds for which a relay path waits for its pair, from when it was announced, or first entered in an open relay.
+   *
+   * @default 60_000
+   */
+  relayWait?: number
+  /**
+   * Pairs at once in the raw relay, sockets that wait for their other end included.
+   *
+   * @default 1_000
+   */
+  relayPairs?: number
+  /**
+   * Sockets in the raw relay from one network address, waiting or paired.
+   *
+   * @default 128
+   */
+  relayPairsPerAddress?: number
+  /**
+   * Bytes buffered in each direction of a relay pair before its sender is braked: with one message more, at most
+   * 1,114,112 bytes, what a reader that stops costs this star.
+   *
+   * @default 1_048_576
+   */
+  relayBudget?: number
+  /**
+   * Bytes in all that one relay pair may carry, both directions together; then it is closed. 0 is no limit.
+   *
+   * @default 0
+   */
+  relayBytes?: number
+  /**
    * Milliseconds for which joins and leaves are gathered before star clients hear of them.
    *
    * @default 200
@@ -210,6 +253,13 @@ export const defaults: Required<Omit<ServerOptions, Optional>> = {
   streamsPerPair: 128,
   pairBudget: 1_048_576,
   stallTimeout: 20_000,
+  relay: true,
+  openRelay: false,
+  relayWait: 60_000,
+  relayPairs: 1_000,
+  relayPairsPerAddress: 128,
+  relayBudget: 1_048_576,
+  relayBytes: 0,
   announceDelay: 200,
   announceSample: 1_000,
   restartDelay: 1_000,
@@ -218,7 +268,9 @@ export const defaults: Required<Omit<ServerOptions, Optional>> = {
 }
 
 /** The least that a number may be, where that isn't 1. */
-const LEAST: Partial<Record<keyof ServerOptions, number>> = { port: 0, announceDelay: 0, restartDelay: 0, pairBudget: 65_536 }
+const LEAST: Partial<Record<keyof ServerOptions, number>> = {
+  port: 0, announceDelay: 0, restartDelay: 0, relayBytes: 0, pairBudget: 65_536
+}
 
 /** Fills in the defaults; throws {@link StarError} `ERR_OPTIONS` for what makes no sense. */
 export function resolve (options: ServerOptions = {}): ResolvedOptions {

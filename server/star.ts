@@ -9,16 +9,16 @@ import { eventName } from '../src/pull-stream/protocol.ts'
 import { Relay } from '../src/pull-stream/relay.ts'
 import { Event, PROTOCOL, encodeError } from '../src/star/protocol.ts'
 import { Registry } from '../src/star/registry.ts'
-import { Limits, limitKey } from './limits.ts'
 import { Outbox } from './outbox.ts'
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { Socket } from 'socket.io'
 import type { RelayOutput } from '../src/pull-stream/relay.ts'
 import type { Generation } from '../src/star/protocol.ts'
 import type { RegistryEvent, RegistryOutput } from '../src/star/contract.ts'
-import type { Metrics, Readings } from './metrics.ts'
+import type { Door } from './door.ts'
+import type { Metrics, StarReadings } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { RelayDriver } from './relay.ts'
 
 type Acknowledge = (...args: unknown[]) => void
 
@@ -43,14 +43,13 @@ const GOODBYE = 1_000
 /** Milliseconds that a WebSocket has to speak socket.io. */
 const CONNECT_TIMEOUT = 5_000
 
-/** WebSockets above `maxConnections` that may be open for as long as it takes to tell them that there are too many. */
-const SPARE = 100
-
 /** What the driver needs beside its options. */
 export interface StarDriverInit {
   readonly options: ResolvedOptions
   readonly http: HttpServer
   readonly metrics: Metrics
+  readonly door: Door
+  readonly paths: RelayDriver
   /** Whether this star goes by that URL. */
   readonly isOwnName: (origin: string) => boolean
 }
@@ -60,22 +59,22 @@ export class StarDriver {
   readonly #options: ResolvedOptions
   readonly #metrics: Metrics
   readonly #io: Server
-  readonly #limits: Limits
+  readonly #door: Door
+  readonly #paths: RelayDriver
   readonly #registry: Registry
   readonly #relay: Relay
   readonly #visitors = new Map<string, Visitor>()
-  /** The TCP sockets under all WebSockets, also of those who are no visitors yet or no more. */
-  readonly #carriers = new Set<Duplex>()
   readonly #registryAlarm: Alarm
   readonly #relayAlarm: Alarm
   readonly #sweep: NodeJS.Timeout
   #calls = 0
   #closed = false
 
-  constructor ({ options, http, metrics, isOwnName }: StarDriverInit) {
+  constructor ({ options, http, metrics, door, paths, isOwnName }: StarDriverInit) {
     this.#options = options
     this.#metrics = metrics
-    this.#limits = new Limits(options)
+    this.#door = door
+    this.#paths = paths
     this.#registry = new Registry(options, {
       random: bytes => randomBytes(bytes).toString('hex'),
       peerIdOf: key => publicKeyFromProtobuf(fromString(key, 'base16')).toString(),
@@ -94,13 +93,10 @@ export class StarDriver {
       pingInterval: options.pingInterval,
       pingTimeout: options.pingTimeout,
       connectTimeout: CONNECT_TIMEOUT,
+      destroyUpgrade: false, // the door answers those that are not ours
       allowRequest: (request, decide) => {
         void this.#mayUpgrade(request).then(may => { decide(null, may) })
       }
-    })
-    http.on('upgrade', (_request, carrier) => {
-      this.#carriers.add(carrier)
-      carrier.once('close', () => { this.#carriers.delete(carrier) })
     })
     this.#io.use((socket, next) => { void this.#admit(socket, next) })
     this.#io.on('connection', socket => { this.#welcome(socket) })
@@ -113,7 +109,7 @@ export class StarDriver {
   }
 
   /** Figures of this moment. */
-  get readings (): Readings {
+  get readings (): StarReadings {
     const connections = { original: 0, star: 0 }
     for (const visitor of this.#visitors.values()) {
       connections[visitor.generation]++
@@ -135,7 +131,7 @@ export class StarDriver {
     // what is sent goes out at the end of the turn; closing would throw it away
     await new Promise<void>(resolve => { setImmediate(resolve) })
     // a client that sleeps, or whose socket is braked, would keep us waiting for its close frame for half a minute
-    const goodbye = setTimeout(() => { this.#carriers.forEach(carrier => { carrier.destroy() }) }, GOODBYE)
+    const goodbye = setTimeout(() => { this.#door.clear() }, GOODBYE)
     // closing the server, unlike disconnecting its sockets, lets original clients come back by themselves
     await this.#io.close()
     clearTimeout(goodbye)
@@ -146,11 +142,10 @@ export class StarDriver {
 
   /** Decides whether a request may become a WebSocket at all; what is refused here is told no code. */
   async #mayUpgrade (request: IncomingMessage): Promise<boolean> {
-    if (!isAllowedOrigin(request, this.#options.corsOrigin)) {
+    if (!this.#door.isAllowedOrigin(request)) {
       return false
     }
-    const refused = this.#carriers.size > this.#options.maxConnections + SPARE ||
-      await this.#limits.take('upgrade', this.#addressOf(request, request.socket.remoteAddress)) != null
+    const refused = this.#door.isFull('told') || await this.#door.take(this.#door.addressOf(request), 'upgrade') != null
     if (refused) {
       this.#metrics.refused('ERR_TOO_MANY_CONNECTIONS')
     }
@@ -159,9 +154,9 @@ export class StarDriver {
 
   /** Decides whether a socket may stay. */
   async #admit (socket: Socket, decide: (error?: Error) => void): Promise<void> {
-    const refusal = this.#visitors.size >= this.#options.maxConnections
+    const refusal = this.#visitors.size + this.#paths.size >= this.#options.maxConnections
       ? new StarError('ERR_TOO_MANY_CONNECTIONS', { retryAfter: this.#options.pingTimeout })
-      : await this.#limits.take('connection', this.#addressOf(socket.request, socket.handshake.address))
+      : await this.#door.limits.take('connection', this.#door.addressOf(socket.request, socket.handshake.address))
     if (refusal == null) {
       return decide()
     }
@@ -170,17 +165,12 @@ export class StarDriver {
     decide(Object.assign(new Error(refusal.message), { data: encodeError('star', refusal) }))
   }
 
-  #addressOf (request: IncomingMessage, remote: string | undefined): string {
-    const forwarded = this.#options.trustProxy ? lastForwarded(request) : undefined
-    return limitKey(forwarded ?? remote ?? '')
-  }
-
   #welcome (socket: Socket): void {
     const generation: Generation = socket.handshake.auth['protocol'] === PROTOCOL ? 'star' : 'original'
     const outbox = new Outbox(socket, now(), (half, bytes) => {
       this.#carry(this.#relay.input({ type: 'flushed', half, bytes }, now()))
     })
-    const ip = this.#addressOf(socket.request, socket.handshake.address)
+    const ip = this.#door.addressOf(socket.request, socket.handshake.address)
     const visitor: Visitor = { socket, generation, ip, outbox, calls: new Map(), backlog: undefined }
     this.#visitors.set(socket.id, visitor)
     this.#tell({ type: 'connect', socket: socket.id, generation })
@@ -190,6 +180,7 @@ export class StarDriver {
       this.#visitors.delete(socket.id)
       this.#carry(this.#relay.input({ type: 'disconnect', socket: socket.id }, now()))
       this.#tell({ type: 'disconnect', socket: socket.id })
+      this.#paths.drop(socket.id)
     })
   }
 
@@ -231,6 +222,9 @@ export class StarDriver {
         }
         return undefined
       }
+      case Event.Relay:
+        this.#announcePath(visitor, args[0], args.at(-1))
+        return undefined
       case Event.Leave:
         this.#tell({ type: 'leave', socket, address: args[0] })
         if (!this.#registry.hasJoined(socket)) {
@@ -256,7 +250,7 @@ export class StarDriver {
       return this.#metrics.refused('ERR_ARGUMENTS')
     }
     const acknowledge: Acknowledge = (...args) => { Reflect.apply(ack, undefined, args) }
-    const refusal = await this.#limits.take(limited, visitor.ip)
+    const refusal = await this.#door.limits.take(limited, visitor.ip)
     if (refusal != null) {
       this.#metrics.ended(limited, refusal.code)
       return acknowledge(encodeError(visitor.generation, refusal))
@@ -266,6 +260,19 @@ export class StarDriver {
       visitor.calls.set(call, acknowledge)
       this.#tell(event(call))
     }
+  }
+
+  /** Takes the path of a raw relay from who has joined. */
+  #announcePath (visitor: Visitor, path: unknown, ack: unknown): void {
+    if (typeof ack !== 'function') {
+      return this.#metrics.refused('ERR_ARGUMENTS')
+    }
+    const { socket: { id }, generation } = visitor
+    const refusal = this.#registry.hasJoined(id) ? this.#paths.announce(id, path) : new StarError('ERR_NOT_JOINED')
+    if (refusal != null) {
+      this.#metrics.refused(refusal.code)
+    }
+    Reflect.apply(ack, undefined, refusal == null ? [] : [encodeError(generation, refusal)])
   }
 
   /** Puts an event into the register and performs what it answers. */
@@ -397,18 +404,6 @@ function end (visitor: Visitor): { socket: string, original: boolean } {
 /** The machines' clock: milliseconds, never back. */
 function now (): number {
   return performance.now()
-}
-
-/** WebSockets know no CORS: a server has to look at the page's origin itself. Clients that aren't web pages send none. */
-function isAllowedOrigin (request: IncomingMessage, allowed: string): boolean {
-  const { origin } = request.headers
-  return allowed === '*' || origin == null || allowed.split(',').some(one => one.trim() === origin)
-}
-
-function lastForwarded (request: IncomingMessage): string | undefined {
-  const header = request.headers['x-forwarded-for']
-  const all = Array.isArray(header) ? header.join(',') : header
-  return all?.split(',').at(-1)?.trim()
 }
 
 async function verify (key: string, message: Uint8Array, signature: string): Promise<boolean> {

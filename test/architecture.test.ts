@@ -20,6 +20,7 @@ interface Rule {
 }
 
 const ROOMS = ['src', 'server', 'client', 'bin']
+const PROTOCOLS = ['src/star', 'src/pull-stream', 'src/link', 'src/rendezvous', 'src/relay']
 /** Comments are no imports, whatever they show. */
 const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 const STATEMENT = /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[\w*{}\s,$]+?\s+from\s+)?'([^']+)'|import\(\s*'([^']+)'\s*\)/g
@@ -62,9 +63,9 @@ const RULES: readonly Rule[] = [
       ['socket.io', 'socket.io-client', 'ws', 'engine.io', 'engine.io-client'].some(name => isPackage(name, target)))
   },
   {
-    name: 'src/star, src/pull-stream, src/link and src/rendezvous don\'t know each other',
+    name: 'src/star, src/pull-stream, src/link, src/rendezvous and src/relay don\'t know each other',
     reason: 'each protocol can be read and replaced by itself; the drivers bring them together',
-    broken: ({ file, target }) => ['src/star', 'src/pull-stream', 'src/link', 'src/rendezvous'].some(room => isIn(room, file) &&
+    broken: ({ file, target }) => PROTOCOLS.some(room => isIn(room, file) &&
       isIn('src', target) && target.split('/').length > 2 && !isIn(room, target))
   },
   {
@@ -103,6 +104,11 @@ const RULES: readonly Rule[] = [
     name: 'socket.io-client is in client/star.ts and the platform\'s options',
     reason: 'one driver speaks socket.io; client/socket*.ts hold what differs between Node and browsers',
     broken: ({ file, target }) => isPackage('socket.io-client', target) && !/^client\/(star|socket(\.\w+)?)\.ts$/.test(file)
+  },
+  {
+    name: 'on the server, ws is in server/relay.ts alone',
+    reason: 'one driver speaks bare WebSocket; all others go through socket.io',
+    broken: ({ file, target }) => isPackage('ws', target) && isIn('server', file) && file !== 'server/relay.ts'
   }
 ]
 
@@ -116,8 +122,8 @@ describe('The house', () => {
     assert.deepEqual([
       has('server/star.ts', 'socket.io'), has('client/star.ts', 'socket.io-client'), has('client/star.ts', 'src/star/session.ts'),
       has('src/star/registry.ts', 'src/star/protocol.ts'),
-      has('server/star.ts', 'node:crypto'), has('src/pull-stream/relay.ts', 'src/errors.ts')
-    ], [true, true, true, true, true, true])
+      has('server/star.ts', 'node:crypto'), has('src/pull-stream/relay.ts', 'src/errors.ts'), has('server/relay.ts', 'ws')
+    ], [true, true, true, true, true, true, true])
   })
 
   for (const { name, reason, broken } of RULES) {
@@ -133,7 +139,7 @@ describe('The house', () => {
       ['src/errors.ts', 'src/star/protocol.ts'],
       ['client/star.ts', 'server/options.ts'], ['server/star.ts', 'bin/libp2p-star.ts'], ['client/hub.ts', 'fs'],
       ['client/index.ts', 'client/rendezvous/join.ts'],
-      ['server/outbox.ts', 'socket.io'], ['client/hub.ts', 'socket.io-client']
+      ['server/outbox.ts', 'socket.io'], ['client/hub.ts', 'socket.io-client'], ['server/star.ts', 'ws']
     ]
     for (const [index, [file, target]] of breaches.entries()) {
       assert.equal(RULES[index]?.broken({ file, target, types: false }), true, `${file} imports ${target}`)

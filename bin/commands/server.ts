@@ -37,6 +37,11 @@ const NUMBERS: Record<Numbers, readonly [value: string, description: string]> = 
   pairBudget: ['<bytes>', 'bytes on the way in each direction of a stream'],
   dialTimeout: ['<ms>', 'that a dialled peer may take to answer'],
   challengeTimeout: ['<ms>', 'in which a challenge may be answered'],
+  relayWait: ['<ms>', 'for which a relay path waits for its pair'],
+  relayPairs: ['<count>', 'pairs at once in the raw relay'],
+  relayPairsPerAddress: ['<count>', 'sockets in the raw relay from one network address'],
+  relayBudget: ['<bytes>', 'buffered in each direction of a relay pair'],
+  relayBytes: ['<bytes>', 'in all that one relay pair may carry; 0 is no limit'],
   stallTimeout: ['<ms>', 'after which a reader that takes nothing loses its stream or socket'],
   refreshPeerListIntervalMS: ['<ms>', 'between two announcements of a peer to original clients, or of a sample in a large star'],
   announceDelay: ['<ms>', 'for which joins and leaves are gathered before star clients hear of them'],
@@ -51,6 +56,8 @@ type Flags = OriginalFlags & Partial<Record<Numbers, number>> & {
   readonly name?: string[]
   readonly corsOrigin: string
   readonly trustProxy?: boolean
+  readonly relay: boolean
+  readonly openRelay?: boolean
   readonly json?: boolean
 }
 
@@ -78,6 +85,8 @@ export function addServer (program: Command): void {
     .option('--name <name...>', 'name by which clients may dial this star, or NAME:PORT (default: as in the certificate, or any)')
     .option('--cors-origin <origin>', 'origin of web pages that may connect', defaults.corsOrigin)
     .option('--trust-proxy', 'take the client\'s network address from X-Forwarded-For; only behind a proxy that sets it')
+    .option('--no-relay', 'no raw relay at /relay/')
+    .option('--open-relay', 'serve relay paths that no joined peer has announced, too')
     .optionsGroup('Limits and times:')
   for (const [name, [value, description]] of Object.entries(NUMBERS)) {
     const fallback = defaults[name as Numbers]
@@ -127,7 +136,7 @@ function welcome ({ url, addresses }: StarServer): string {
 
 /** The server's options as the flags and the environment give them. */
 function serverOptions (command: Command): ServerOptions {
-  const { host, port, key, cert, pfx, passphrase, name, corsOrigin, trustProxy, ...rest } = command.opts<Flags>()
+  const { host, port, key, cert, pfx, passphrase, name, corsOrigin, ...rest } = command.opts<Flags>()
   const disabled = (flag: 'disableCryptoChallenge' | 'disableStrictMultiaddr' | 'disableMetrics'): boolean => {
     const option = command.options.find(one => one.attributeName() === flag)
     // commander takes any value of a variable for yes
@@ -139,7 +148,9 @@ function serverOptions (command: Command): ServerOptions {
     host,
     port,
     corsOrigin,
-    trustProxy: trustProxy === true,
+    trustProxy: rest.trustProxy === true,
+    relay: rest.relay,
+    openRelay: rest.openRelay === true,
     cryptoChallenge: !disabled('disableCryptoChallenge'),
     strictMultiaddr: !disabled('disableStrictMultiaddr'),
     metrics: !disabled('disableMetrics'),

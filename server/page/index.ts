@@ -5,6 +5,8 @@ import { randomBytes } from 'node:crypto'
 export interface Status {
   readonly peers: number
   readonly streams: number
+  /** Pairs of WebSockets in the raw relay. */
+  readonly pairs: number
   /** Seconds since the star started. */
   readonly seconds: number
 }
@@ -36,6 +38,7 @@ What libp2p peers say to each other is encrypted end to end.</p>
 <dl>
   <div><dt>peers</dt><dd>${status.peers}</dd></div>
   <div><dt>streams</dt><dd>${status.streams}</dd></div>
+  <div><dt>relay pairs</dt><dd>${status.pairs}</dd></div>
   <div><dt>up</dt><dd>${duration(status.seconds)}</dd></div>
 </dl>
 <p>The address of this star:</p>

@@ -5,6 +5,7 @@
 //   ss-leave address                                     -
 //   ss-dial  from, to, dial id, terms (optional)         (error) | ()
 //   ss-ping                                              ()                 is the star there?
+//   ss-relay path                                        (error) | ()       two WebSockets may meet at /relay/PATH
 //   star → client
 //   ss-incomming  dial id, from, terms (as dialled)      (error) | ()       spelled like that on the wire
 //   ws-peer       address                                -                  original clients only, each address each period
@@ -22,6 +23,7 @@ export const Event = {
   Leave: 'ss-leave',
   Dial: 'ss-dial',
   Ping: 'ss-ping',
+  Relay: 'ss-relay',
   Incoming: 'ss-incomming',
   Peer: 'ws-peer',
   Peers: 'ss-peers',
@@ -145,6 +147,11 @@ export function isAddress (value: unknown): value is string {
 /** Hex digits in either case, two a byte. */
 export function isHex (value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_HEX && value.length % 2 === 0 && /^[0-9a-f]*$/i.test(value)
+}
+
+/** A path of the raw relay: 32 bytes as lowercase hex, which the two who are to meet there made at random. */
+export function isRelayPath (value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 }
 
 /** Checks the first step of a star client's join. */

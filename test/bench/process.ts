@@ -3,6 +3,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { V8_FLAGS } from '../../bin/tune.ts'
 import type { Commands } from './worker.ts'
 
 const WORKER = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url))
@@ -39,7 +40,7 @@ export class Worker {
   /** Forks it; `node` are flags for Node. */
   constructor (rival: string, role: string, node: string[] = []) {
     // what `libp2p-star server` tells V8 about itself, in bin/tune.ts
-    const own = role === 'server' && rival.startsWith('star') ? ['--semi-space-growth-factor=1'] : []
+    const own = role === 'server' && rival.startsWith('star') ? V8_FLAGS : []
     const flags = ['--expose-gc', '--no-warnings', ...own, ...node]
     this.role = role
     this.#label = `${rival} ${role}`

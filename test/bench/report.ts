@@ -42,10 +42,10 @@ function legend (result: Result): string[] {
   return lines
 }
 
-/** Which of ours a contender is compared with in this bench. */
+/** Which of ours a contender is compared with in this bench; the raw relay is in a bench of its own. */
 function compared (result: Result, name: string): string | undefined {
   if (name.startsWith('star')) return undefined
-  return [result.like.get(name)!, 'star-raw', 'star'].find(ours => result.rounds.has(ours))
+  return ['star-relay', result.like.get(name)!, 'star-raw', 'star'].find(ours => result.rounds.has(ours))
 }
 
 function cell (result: Result, name: string, column: Column): string {

@@ -43,13 +43,13 @@ describe('help', function () {
 
   it('of server has a flag for every option, with its default', async () => {
     const stdout = (await cli(['server', '--help'])).stdout.replace(/\s+/g, ' ')
-    const { cryptoChallenge, strictMultiaddr, metrics, trustProxy, ...valued } = defaults
-    deepEqual([cryptoChallenge, strictMultiaddr, metrics, trustProxy], [true, true, true, false])
+    const { cryptoChallenge, strictMultiaddr, metrics, relay, trustProxy, openRelay, ...valued } = defaults
+    deepEqual([cryptoChallenge, strictMultiaddr, metrics, relay, trustProxy, openRelay], [true, true, true, true, false, false])
     for (const [name, value] of Object.entries(valued)) {
       const flag = `--${name.replace(/MS$/, '').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
       match(stdout, new RegExp(` ${flag} <[a-z]+> [^<]*\\(default: "?${String(value).replace(/[.*]/g, '\\$&')}"?[,)]`), flag)
     }
-    match(stdout, / --trust-proxy .* --max-peers/)
+    match(stdout, / --trust-proxy .* --no-relay .* --open-relay .* --max-peers/)
     match(stdout, / --name <name\.\.\.> /)
   })
 

@@ -5,6 +5,7 @@ const LOAD: Record<string, () => Promise<Rival>> = {
   'star': async () => (await import('./star.ts')).star,
   'star-plain': async () => (await import('./star-plain.ts')).starPlain,
   'star-raw': async () => (await import('./star-raw.ts')).starRaw,
+  'star-relay': async () => (await import('./star-relay.ts')).starRelay,
   'circuit-relay': async () => (await import('./circuit-relay.ts')).circuitRelay,
   'dcutr': async () => (await import('./dcutr.ts')).dcutr,
   'dcutr-punch': async () => (await import('./dcutr.ts')).dcutrPunch,

@@ -1,10 +1,13 @@
-// Our server, as both of our contenders run it.
+// Our server, as all of our contenders run it.
 import { startStar } from '../../../server/index.ts'
 import type { Server, ServerOptions } from './types.ts'
 
 const MANY = 1_000_000
 
-/** Starts our server; all is default but how often one network address may come, since a bench is one address. */
+/**
+ * Starts our server; all is default but how often one network address may come, since a bench is one address, and who may
+ * use the raw relay.
+ */
 export async function startServer (options: ServerOptions): Promise<Server> {
   const server = await startStar({
     port: 0,
@@ -13,7 +16,10 @@ export async function startServer (options: ServerOptions): Promise<Server> {
     maxConnections: MANY,
     connectionsPerSecond: MANY,
     joinsPerSecond: MANY,
-    dialsPerSecond: MANY
+    dialsPerSecond: MANY,
+    openRelay: true,
+    relayPairs: MANY,
+    relayPairsPerAddress: MANY
   })
   return { address: server.addresses[0]!, close: async () => await server.close() }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Channel, Rival } from './types.ts'
+import { channelOf } from './web-socket.ts'
 
 const HIGH = 2 * 1024 * 1024
 const LOW = 1024 * 1024
@@ -26,33 +27,11 @@ function forward (from: WebSocket, to: WebSocket): void {
 /** Opens a paired socket: the server says `ready` when both sides are there, and what follows at once is kept until `onData`. */
 async function pair (url: string): Promise<Channel> {
   const socket = new WebSocket(url, { perMessageDeflate: false })
-  let early: Buffer[] | undefined = []
-  let deliver = (data: Buffer): void => { early?.push(data) }
-  await new Promise<void>((resolve, reject) => {
+  return await new Promise<Channel>((resolve, reject) => {
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('the forwarder closed the socket')))
-    socket.once('message', () => {
-      socket.on('message', (data: Buffer) => deliver(data))
-      resolve()
-    })
+    socket.once('message', () => { resolve(channelOf(socket)) })
   })
-  return {
-    write: chunk => {
-      if (socket.bufferedAmount + chunk.length <= HIGH) {
-        socket.send(chunk)
-        return undefined
-      }
-      return new Promise((resolve, reject) => {
-        socket.send(chunk, error => { if (error instanceof Error) reject(error); else resolve() })
-      })
-    },
-    onData: listener => {
-      deliver = listener
-      early?.forEach(listener)
-      early = undefined
-    },
-    close: async () => socket.close()
-  }
 }
 
 export const ws: Rival = {

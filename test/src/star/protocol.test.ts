@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { REASONS, StarError } from '../../../src/errors.ts'
 import {
   MAX_ADDRESS, MAX_ERROR, MAX_HEX, decodeError, encodeError, isAddress, isAnswer, isChallengeOffer, isHex, isIntroduction,
-  isName, isPeerChanges, isWelcome, restartDelay
+  isName, isPeerChanges, isRelayPath, isWelcome, restartDelay
 } from '../../../src/star/protocol.ts'
 import type { Reason } from '../../../src/errors.ts'
 
@@ -36,6 +36,13 @@ const CASES: readonly Case[] = [
     check: isHex,
     taken: ['', '00', 'aF', 'ab'.repeat(MAX_HEX / 2)],
     refused: ['0', 'abc', 'zz', '0x', 'ab\n', ' ab ', 'ab'.repeat(MAX_HEX / 2 + 1), 12, new Uint8Array(2)]
+  },
+  {
+    name: 'a relay path',
+    check: isRelayPath,
+    taken: [NONCE, '0'.repeat(64)],
+    refused: [NONCE.toUpperCase(), NONCE.slice(1), `${NONCE}0`, `${NONCE}\n`, `/${NONCE.slice(1)}`, 'g'.repeat(64), '', [NONCE],
+      null]
   },
   {
     name: 'an introduction',
