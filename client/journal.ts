@@ -2,7 +2,7 @@
 import { TypedEventEmitter } from 'main-event'
 import type { StarError } from '../src/errors.ts'
 import type { Note } from '../src/link/pair.ts'
-import type { PathKind } from './path.ts'
+import type { PathKind } from './paths/path.ts'
 
 /** Something that happened to a link, or to an attempt to make one. */
 export interface LinkEvent {
@@ -14,11 +14,14 @@ export interface LinkEvent {
   readonly link: string
   /**
    * `path`: the link has its first path, or another one. `suspended`: its path is gone, it waits for another. `attempt`: an
-   * attempt to make it, or to find it a path, came to nothing. `over`: it ended.
+   * attempt to make it, or to find it a path, came to nothing. `tried`: the other peer was there on a path beside that of the
+   * link, or `error` says why not. `over`: it ended.
    */
-  readonly what: Note
-  /** The path that carries the link from now on. */
+  readonly what: Note | 'tried'
+  /** The path that carries the link from now on, or that was tried. */
   readonly path?: PathStatus
+  /** Milliseconds that the other peer's first answer took on the path that was tried. */
+  readonly roundTrip?: number
   /** The one cause; absent for what went well. */
   readonly error?: StarError
 }
@@ -26,7 +29,7 @@ export interface LinkEvent {
 /** A path, for people. */
 export interface PathStatus {
   readonly kind: PathKind
-  /** A star's URL. */
+  /** A star's URL, or the address of the other end. */
   readonly via: string
 }
 

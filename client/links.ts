@@ -9,6 +9,8 @@ import { isGreater } from '../src/link/election.ts'
 import { Capability } from '../src/link/wire.ts'
 import { SECRET_PROTOCOL, answerSecret, offerSecret } from './link-secret.ts'
 import { Peer } from './peer.ts'
+import { platform } from '#paths'
+import { Upgrades } from './upgrade/upgrades.ts'
 import type {
   ComponentLogger, Connection, CounterGroup, Libp2pEvents, PeerId, PrivateKey, TypedEventTarget
 } from '@libp2p/interface'
@@ -16,11 +18,11 @@ import type { Registrar } from '@libp2p/interface-internal'
 import type { HandshakeOutput } from '../src/link/handshake.ts'
 import type { PairOptions, PairPorts } from '../src/link/pair.ts'
 import type { Hub } from './hub.ts'
-import type { Journal, LinkStatus } from './journal.ts'
+import type { Journal, LinkEvent, LinkStatus } from './journal.ts'
 import type { ResolvedStarInit } from './options.ts'
 import type { LinkConnection } from './link-connection.ts'
 import type { Caller, PeerNote } from './peer-contract.ts'
-import type { RelayPath } from './relay-path.ts'
+import type { RelayPath } from './paths/relay.ts'
 import type { Member, StreamSlot } from './star.ts'
 
 /** What the links of a node need of it. */
@@ -57,6 +59,8 @@ export class Links {
   readonly #connections = new WeakMap<object, Connection>()
   readonly #ports: PairPorts
   readonly #incarnation = random64()
+  /** The better paths of the links. */
+  readonly upgrades: Upgrades
   #running = false
 
   constructor (init: LinksInit) {
@@ -66,6 +70,17 @@ export class Links {
       outstanding: new Set(),
       secret: stretched(init.options.secret)
     }
+    this.upgrades = new Upgrades({
+      components: init.components,
+      options: init.options,
+      platform,
+      peer: id => this.#peers.get(id),
+      onTried: (peer, link, { kind, via, roundTrip, error }) => {
+        this.#record(peer, link, 'tried', {
+          path: { kind, via }, ...roundTrip == null ? {} : { roundTrip }, ...error == null ? {} : { error }
+        })
+      }
+    })
   }
 
   /** True for a private star: plain streams are refused. */
@@ -84,6 +99,7 @@ export class Links {
       const peer = this.#peers.get(connection.remotePeer.toString())
       await answerSecret(stream, (link, secret) => peer?.share(connection, link, secret) ?? false)
     }, { runOnLimitedConnection: true })
+    await this.upgrades.start()
   }
 
   /** Ends every link with `ERR_STOPPED`. */
@@ -95,6 +111,7 @@ export class Links {
     this.#peers.clear()
     events.removeEventListener('connection:open', this.#onOpen)
     this.#init.hub.offPeer(this.#onPeer)
+    await this.upgrades.stop()
     await registrar.unhandle(SECRET_PROTOCOL)
   }
 
@@ -108,7 +125,11 @@ export class Links {
     if (!this.#running) {
       throw new StarError('ERR_STOPPED')
     }
-    return await this.#peer(peer).dial(caller)
+    const connection = await this.#peer(peer).dial(caller)
+    if (this.#init.options.direct === 'require') {
+      await this.upgrades.whenDirect(peer, caller.signal)
+    }
+    return connection
   }
 
   /** Takes a stream on which another peer wants to speak of links; throws {@link StarError} to refuse it. */
@@ -185,6 +206,7 @@ export class Links {
       verify,
       hold: member => hub.hold(member),
       exchange: offerSecret,
+      onResumable: (link, connection) => { this.upgrades.begin(id, link.id, connection) },
       onNote: note => { this.#note(id, note) },
       onIdle: () => { this.#peers.delete(id) }
     })
@@ -218,17 +240,24 @@ export class Links {
   }
 
   #note (peer: string, { what, link, path, error }: PeerNote): void {
-    const { journal, metrics, components } = this.#init
-    metrics?.link.increment({ [error == null ? what : `${what}_${error.code}`]: true })
-    components.logger.forComponent('libp2p:star:link')('%s of link %s to %s - %e', what, hex(link), peer, error)
-    journal.add({
-      at: Date.now(),
-      peer,
-      link: link === 0n ? '' : hex(link),
-      what,
+    this.#record(peer, link, what, {
       ...what !== 'path' || path == null ? {} : { path: { kind: path.kind, via: path.via } },
       ...error == null ? {} : { error }
     })
+    if (what === 'over') {
+      this.upgrades.over(peer, link)
+    } else if (what !== 'attempt') {
+      this.upgrades.moved(peer, link, what === 'path' ? path?.kind : undefined)
+    }
+  }
+
+  #record (peer: string, link: bigint, what: LinkEvent['what'], rest: Pick<LinkEvent, 'path' | 'roundTrip' | 'error'>): void {
+    const { journal, metrics, components } = this.#init
+    const { path, error } = rest
+    const name = what === 'tried' ? `tried_${path?.kind ?? ''}` : what
+    metrics?.link.increment({ [error == null ? name : `${name}_${error.code}`]: true })
+    components.logger.forComponent('libp2p:star:link')('%s of link %s to %s - %e', name, hex(link), peer, error)
+    journal.add({ at: Date.now(), peer, link: link === 0n ? '' : hex(link), what, ...rest })
   }
 }
 

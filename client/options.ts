@@ -81,6 +81,59 @@ export interface StarInit {
    */
   secret?: string | Uint8Array
   /**
+   * Whether connections move past the star: `'prefer'` moves them when there is a way, `false` leaves them where they are.
+   * With `'require'` a connection that has no way past the star in `directTimeout` is closed with `ERR_NOT_DIRECT`, and `dial()`
+   * waits for that way.
+   *
+   * @default prefer
+   */
+  direct?: false | 'prefer' | 'require'
+  /**
+   * Milliseconds that a connection may run through the star where `direct` is `'require'`, from its beginning and whenever it has
+   * lost its direct path.
+   *
+   * @default 15_000
+   */
+  directTimeout?: number
+  /**
+   * Milliseconds between two tries to find a direct path while the connection runs on the star's WebSocket relay.
+   *
+   * @default 60_000
+   */
+  directInterval?: number
+  /**
+   * The TCP port at which other peers may come; 0 takes any that is free. Node only.
+   *
+   * @default 0
+   */
+  directPort?: number
+  /**
+   * Offer and dial addresses that only this very device can reach, too. Node only.
+   *
+   * @default false
+   */
+  directLoopback?: boolean
+  /**
+   * Use the star's WebSocket relay where there is no direct path: faster than a stream over socket.io.
+   *
+   * @default true
+   */
+  directRelay?: boolean
+  /**
+   * Seal the data on such paths, too, which libp2p has encrypted already: only the link's own words are sealed otherwise. It is
+   * done when one of the two peers wants it.
+   *
+   * @default false
+   */
+  directSealed?: boolean
+  /** Whether an address of this device may be told to a peer; all but loopback may, by default. Node only. */
+  offerAddress?: (address: { readonly ip: string, readonly interface: string }) => boolean
+  /**
+   * Whether an address that a peer tells may be dialled. By default those of the internet may, private ones only in networks
+   * that this device is in and at ports above 1023. Node only.
+   */
+  dialAddress?: (address: { readonly ip: string, readonly port: number }) => boolean
+  /**
    * PEM of certificate authorities to trust instead of the system's, for stars with a certificate of one's own. Node
    * only: browsers decide for themselves.
    */
@@ -89,7 +142,8 @@ export interface StarInit {
 
 /** The least that a number may be. */
 const LEAST: Partial<Record<keyof StarInit, number>> = {
-  timeout: 1, retryMin: 1, retryMax: 1, window: 65_536, keepAlive: 1, probeTimeout: 1, handshakeTimeout: 1
+  timeout: 1, retryMin: 1, retryMax: 1, window: 65_536, keepAlive: 1, probeTimeout: 1, handshakeTimeout: 1,
+  directTimeout: 1, directInterval: 1_000
 }
 
 /** The least length of a secret, in characters or bytes. */
@@ -98,7 +152,7 @@ const MIN_SECRET = 16
 /** All options, filled in. */
 export type ResolvedStarInit = Required<Omit<StarInit, Optional>> & Pick<StarInit, Optional>
 
-type Optional = 'ca' | 'secret'
+type Optional = 'ca' | 'secret' | 'offerAddress' | 'dialAddress'
 
 /** What an option is when it is not given. */
 export const defaults: Required<Omit<StarInit, Optional>> = {
@@ -112,15 +166,36 @@ export const defaults: Required<Omit<StarInit, Optional>> = {
   resumeTimeout: 30_000,
   keepAlive: 15_000,
   probeTimeout: 3_000,
-  handshakeTimeout: 10_000
+  handshakeTimeout: 10_000,
+  direct: 'prefer',
+  directTimeout: 15_000,
+  directInterval: 60_000,
+  directPort: 0,
+  directLoopback: false,
+  directRelay: true,
+  directSealed: false
 }
+
+/** Ways to treat direct paths. */
+const DIRECT: ReadonlySet<unknown> = new Set([false, 'prefer', 'require'])
 
 /** Fills in the defaults; throws {@link StarError} `ERR_OPTIONS` for what makes no sense. */
 export function resolve (init: StarInit = {}): ResolvedStarInit {
   const given = Object.fromEntries(Object.entries(init).filter(([, value]) => value !== undefined))
   const resolved: ResolvedStarInit = { ...defaults, ...given }
-  checkOptions(resolved, defaults, LEAST, 0)
-  const { secret } = resolved
+  const { secret, direct, directPort } = resolved
+  checkOptions({ ...resolved, direct: String(direct) }, defaults, LEAST, 0)
+  if (!DIRECT.has(direct)) {
+    throw new StarError('ERR_OPTIONS', { detail: "direct must be false, 'prefer' or 'require'" })
+  }
+  if (directPort > 65_535) {
+    throw new StarError('ERR_OPTIONS', { detail: 'directPort must be at most 65535' })
+  }
+  for (const name of ['offerAddress', 'dialAddress'] as const) {
+    if (resolved[name] != null && typeof resolved[name] !== 'function') {
+      throw new StarError('ERR_OPTIONS', { detail: `${name} must be a function` })
+    }
+  }
   if (secret != null && (!(typeof secret === 'string' || secret instanceof Uint8Array) || secret.length < MIN_SECRET)) {
     throw new StarError('ERR_OPTIONS', { detail: `secret must be at least ${MIN_SECRET} characters or bytes` })
   }

@@ -5,8 +5,7 @@ import type { StarError } from '../src/errors.ts'
 import type { HandshakeOutput } from '../src/link/handshake.ts'
 import type { Link, Note, PairOptions, PairPorts } from '../src/link/pair.ts'
 import type { LinkConnection } from './link-connection.ts'
-import type { Path } from './path.ts'
-import type { RelayPath } from './relay-path.ts'
+import type { Path } from './paths/path.ts'
 import type { Member } from './star.ts'
 
 /** A way to a peer: through this star, to this address. */
@@ -52,6 +51,8 @@ export interface PeerInit {
   hold (member: Member): () => void
   /** The two have a connection: exchange the link's secret in it. */
   exchange (connection: Connection, link: bigint): Promise<Uint8Array>
+  /** A link that we dialled outlives its path from now on. */
+  onResumable (link: Link, connection: Connection): void
   onNote (note: PeerNote): void
   /** There is nothing to keep any more. */
   onIdle (): void
@@ -59,8 +60,9 @@ export interface PeerInit {
 
 /** A path that is there, and where it came from. */
 export interface PathRecord {
-  readonly path: RelayPath
-  readonly member: Member
+  readonly path: Path
+  /** The star whose stream it is; none for a path that came of a rendezvous. */
+  readonly member: Member | undefined
   readonly host: Host | undefined
 }
 

@@ -2,13 +2,15 @@
 import { Alarm } from '../src/alarm.ts'
 import { StarError } from '../src/errors.ts'
 import { Pair } from '../src/link/pair.ts'
+import { isDirect } from '../src/rendezvous/select.ts'
 import { LinkConnection } from './link-connection.ts'
-import { RelayPath } from './relay-path.ts'
+import { PathTable } from './path-table.ts'
+import { RelayPath } from './paths/relay.ts'
 import type { Connection } from '@libp2p/interface'
 import type { Link, PairEvent, PairOutput } from '../src/link/pair.ts'
 import type { SessionOutput } from '../src/link/session.ts'
-import type { Path } from './path.ts'
-import type { Caller, Host, LinkRecord, PathRecord, PeerInit, Route, Waiting } from './peer-contract.ts'
+import type { Path } from './paths/path.ts'
+import type { Caller, Host, LinkRecord, PeerInit, Route, Waiting } from './peer-contract.ts'
 import type { Member, StreamSlot } from './star.ts'
 
 /** What is spoken on a stream that carries a link; announced to the star, and asked for with each dial. */
@@ -17,17 +19,12 @@ export const LINK_PROTOCOL = 'link/1'
 /** Milliseconds that libp2p may take to make its connection of a link; as long as its own limit for those that come in. */
 const UPGRADE_TIMEOUT = 10_000
 
-/** So many paths that are gone are remembered. */
-const MAX_GONE = 8
-
 /** One peer of a node. */
 export class Peer {
   readonly #init: PeerInit
   readonly #pair: Pair
   readonly #alarm: Alarm
-  readonly #paths = new Map<number, PathRecord>()
-  /** The last paths that are gone: what is told of them may come later. */
-  readonly #gone = new Map<number, RelayPath>()
+  readonly #paths: PathTable
   readonly #links = new Map<Link, LinkRecord>()
   readonly #routes = new Map<Member, { readonly route: Route, readonly release: () => void }>()
   readonly #callers = new Set<Waiting>()
@@ -35,7 +32,6 @@ export class Peer {
   #feeding = false
   /** How many dials wait, for a link or for its connection. */
   #dials = 0
-  #nextPath = 0
   #stopOpening: (() => void) | undefined
   #upgradeError: unknown
   #closed = false
@@ -43,6 +39,9 @@ export class Peer {
   constructor (init: PeerInit) {
     this.#init = init
     this.#pair = new Pair(init.options, init.ports)
+    this.#paths = new PathTable(event => { this.#feed(event) }, path => {
+      this.#linksOn(path).forEach(link => { this.#flush(link) })
+    })
     this.#alarm = new Alarm(globalThis, this.#pair, () => { this.#feed({ type: 'wake' }) })
   }
 
@@ -58,7 +57,12 @@ export class Peer {
 
   /** The path that carries the link now. */
   get path (): Path | undefined {
-    return this.#pathOf(this.#pair.link?.path)
+    return this.#paths.find(this.#pair.link?.path)
+  }
+
+  /** The star that the link runs through, or that it was last dialled through. */
+  get member (): Member | undefined {
+    return this.#paths.get(this.#pair.link?.path)?.member ?? [...this.#routes.keys()].at(-1)
   }
 
   /** True while attempts of the other peer, or our own, have come to nothing yet, nor to a link. */
@@ -97,25 +101,46 @@ export class Peer {
   answer (slot: StreamSlot, route: Route, host: Host): RelayPath {
     this.#learn(route)
     const path = new RelayPath(slot, route.member.star.url)
-    const id = this.#enter(path, route.member, host)
+    const id = this.#paths.enter({ path, member: route.member, host })
     this.#feed({ type: 'incoming', path: id })
     return path
   }
 
+  /** Whether this is libp2p's connection over that link, which the other peer has dialled. */
+  carries (connection: Connection, link: bigint): boolean {
+    const own = this.#pair.link
+    return own?.id === link && !own.dialled && this.#links.get(own)?.connection.timeline === connection.timeline
+  }
+
   /** The other peer has given its half of a link's secret, inside this connection; false when it isn't that link's. */
   share (connection: Connection, link: bigint, secret: Uint8Array): boolean {
-    const own = this.#pair.link
-    const record = own == null ? undefined : this.#links.get(own)
-    if (own?.id !== link || own.dialled || record?.connection.timeline !== connection.timeline) {
+    if (!this.carries(connection, link)) {
       return false
     }
     this.#feed({ type: 'secret', link, secret })
     return true
   }
 
+  /** The two have made another path, and have proved on it that they are its ends: the link moves there. */
+  adopt (path: Path, link: bigint): void {
+    if (this.#closed) {
+      return path.close()
+    }
+    const id = this.#paths.enter({ path, member: undefined, host: undefined })
+    this.#feed({ type: 'adopt', path: id, link, direct: isDirect(path.kind) })
+  }
+
   /** The peer has come to a star where we are: a link that waits need not wait for its next try. */
   seen (): void {
     this.#feed({ type: 'seen' })
+  }
+
+  /** Ends that link, if it is still there, and tells the other peer. */
+  end (id: bigint, error: StarError): void {
+    const { link } = this.#pair
+    if (link?.id === id) {
+      this.#obey(link, link.session.reset(error))
+    }
   }
 
   /** Gives the link's path up, as if it had died; false when it has none. */
@@ -124,7 +149,7 @@ export class Peer {
     if (path == null) {
       return false
     }
-    this.#close(path, undefined) // the other end is told, or it would go on sending
+    this.#paths.close(path) // the other end is told, or it would go on sending
     this.#feed({ type: 'lost', path, error: new StarError('ERR_PATH_DEAD') })
     return true
   }
@@ -137,7 +162,6 @@ export class Peer {
     }
     this.#stopOpening?.()
     this.#alarm.clear()
-    this.#paths.forEach(({ path }) => { path.close() })
     this.#paths.clear()
     this.#callers.forEach(waiting => { waiting.reject(error) })
     this.#routes.forEach(({ release }) => { release() })
@@ -231,7 +255,7 @@ export class Peer {
       case 'abandon':
         return this.#stopOpening?.()
       case 'send':
-        return this.#send(output.path, output.bytes)
+        return this.#paths.send(output.path, output.bytes)
       case 'close':
         return this.#close(output.path, output.error)
       case 'sign':
@@ -249,8 +273,10 @@ export class Peer {
         const error = output.error.code === 'ERR_STREAM_CLOSED' ? this.#upgradeError ?? output.error : output.error
         return this.#callers.forEach(waiting => { waiting.reject(error) })
       }
-      case 'note':
-        return this.#init.onNote({ what: output.what, link: output.link, path: this.#pathOf(output.path), error: output.error })
+      case 'note': {
+        const { what, link, error } = output
+        return this.#init.onNote({ what, link, path: this.#paths.find(output.path), error })
+      }
     }
   }
 
@@ -274,58 +300,17 @@ export class Peer {
     try {
       const { end, accepted } = member.dial(address, slot => new RelayPath(slot, member.star.url), LINK_PROTOCOL)
       accepted.catch(() => {}) // the path has been told
-      this.#feed({ type: 'opened', path: this.#enter(end, member, undefined) })
+      this.#feed({ type: 'opened', path: this.#paths.enter({ path: end, member, host: undefined }) })
     } catch (cause) {
       const error = cause instanceof StarError ? cause : new StarError('ERR_STAR_LOST', { cause })
       this.#feed({ type: 'unopened', error })
     }
   }
 
-  #enter (path: RelayPath, member: Member, host: Host | undefined): number {
-    const id = this.#nextPath++
-    this.#paths.set(id, { path, member, host })
-    path.own({
-      onBytes: chunk => { this.#feed({ type: 'bytes', path: id, chunk }) },
-      onRoom: () => { this.#linksOn(id).forEach(link => { this.#flush(link) }) },
-      onGone: error => {
-        this.#paths.delete(id)
-        this.#forgetOldest()
-        this.#gone.set(id, path)
-        this.#feed({ type: 'lost', path: id, error })
-      }
-    })
-    return id
-  }
-
-  #forgetOldest (): void {
-    const [oldest] = this.#gone.keys()
-    if (oldest != null && this.#gone.size >= MAX_GONE) {
-      this.#gone.delete(oldest)
-    }
-  }
-
-  #pathOf (id: number | undefined): Path | undefined {
-    return id == null ? undefined : this.#paths.get(id)?.path ?? this.#gone.get(id)
-  }
-
-  #send (id: number, bytes: Uint8Array): void {
-    const path = this.#paths.get(id)?.path
-    if (path == null) {
-      return
-    }
-    if (bytes.byteLength > path.budget) {
-      path.lose(new StarError('ERR_BUDGET'))
-    } else {
-      path.send(bytes)
-    }
-  }
-
   #close (id: number, error: StarError | undefined): void {
-    const record = this.#paths.get(id)
-    this.#paths.delete(id)
-    record?.path.close()
+    const record = this.#paths.close(id)
     if (error?.code === 'ERR_PATH_DEAD') {
-      record?.member.probe()
+      record?.member?.probe()
     }
   }
 
@@ -340,7 +325,7 @@ export class Peer {
   /** Makes a connection of a link, and has libp2p make its own of that. */
   #begin (link: Link): void {
     const [waiting] = this.#callers
-    const { remoteAddr, upgrade } = waiting?.caller ?? this.#paths.get(link.path ?? -1)?.host ?? {}
+    const { remoteAddr, upgrade } = waiting?.caller ?? this.#paths.get(link.path)?.host ?? {}
     if (remoteAddr == null || upgrade == null) {
       return this.#obey(link, link.session.reset(new StarError('ERR_STOPPED')))
     }
@@ -371,6 +356,7 @@ export class Peer {
   #exchange (link: Link, connection: Connection): void {
     this.#init.exchange(connection, link.id).then(secret => {
       this.#feed({ type: 'secret', link: link.id, secret })
+      this.#init.onResumable(link, connection)
     }, (error: unknown) => {
       this.#init.log('could not exchange the secret of a link, it will not outlive its path - %e', error)
     })
@@ -421,7 +407,7 @@ export class Peer {
   }
 
   #flush (link: Link): void {
-    const path = this.#paths.get(link.path ?? -1)?.path
+    const path = this.#paths.get(link.path)?.path
     if (path == null) {
       return
     }

@@ -55,6 +55,7 @@ export const REASONS = {
   ERR_PATH_LOST: 'the path was closed by the other end, or is gone',
   ERR_PATH_STATE: 'the path is not in a state for that: data goes on a nominated path, and one end alone nominates',
   ERR_PATH_EXHAUSTED: 'the path has carried as many frames as its key is good for: make a new one',
+  ERR_NOT_DIRECT: 'no direct path to the peer was found in time, and this node wants no other',
   ERR_RENDEZVOUS_INIT: 'this is no invitation to a rendezvous that can be taken: ask for a new one',
   ERR_RENDEZVOUS_FAILED: 'none of the paths to the other device came to anything',
   ERR_PROTOCOL: 'the other end broke the protocol',

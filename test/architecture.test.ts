@@ -54,6 +54,11 @@ function isRendezvous (path: string): boolean {
   return path === 'client/rendezvous.ts' || isIn('client/rendezvous', path)
 }
 
+/** What is for Node alone. */
+function isForNode (path: string): boolean {
+  return isRendezvous(path) || isIn('client/paths/node', path)
+}
+
 const RULES: readonly Rule[] = [
   {
     name: 'src does no I/O',
@@ -86,13 +91,13 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'client needs no Node',
-    reason: 'it runs in browsers; what differs there goes through #socket, and the stand-alone rendezvous is for Node alone',
-    broken: ({ file, target }) => isIn('client', file) && isBuiltin(target) && !isRendezvous(file)
+    reason: 'it runs in browsers; what differs there goes through #socket and #paths, the stand-alone rendezvous is for Node alone',
+    broken: ({ file, target }) => isIn('client', file) && (isBuiltin(target) || target === 'ws') && !isForNode(file)
   },
   {
-    name: 'the rest of client knows nothing of the stand-alone rendezvous',
-    reason: 'it needs Node, and would bring it into browsers',
-    broken: ({ file, target }) => isIn('client', file) && !isRendezvous(file) && isRendezvous(target)
+    name: 'the rest of client knows nothing of the stand-alone rendezvous, and of a platform\'s paths only through #paths',
+    reason: 'they need Node, and would bring it into browsers',
+    broken: ({ file, target }) => isIn('client', file) && !isForNode(file) && isForNode(target)
   },
   {
     name: 'socket.io is in server/star.ts alone',

@@ -4,6 +4,7 @@
 // before it: a connection that somebody cuts is broken and not at its end.
 import { StarError } from '../../src/errors.ts'
 import type { ByteSource } from '../../src/pull-stream/duplex.ts'
+import type { Channel, ChannelOwner } from '../race-driver.ts'
 
 /** What two devices have of each other. */
 export interface RendezvousConnection {
@@ -26,20 +27,6 @@ export interface RendezvousConnection {
   close (): Promise<void>
 }
 
-/** What carries a connection. */
-export interface Carrier {
-  /** Seals and sends. */
-  send (bytes: Uint8Array): void
-  /** Bytes that the system has not taken yet. */
-  queued (): number
-  pause (): void
-  resume (): void
-  /** Ends everything; the connection is told with {@link Duplex.fail}, unless it is at its end. */
-  end (reason?: StarError): void
-  /** Resolves when nothing is open any more. */
-  readonly closed: Promise<void>
-}
-
 /** The most plaintext in one frame that is sent. */
 const CHUNK = 65_536
 /** Bytes that may wait for the system before a writer has to. */
@@ -51,10 +38,10 @@ const CHUNK_COST = 256
 const END = new Uint8Array()
 
 /** One end of a connection. */
-export class Duplex implements RendezvousConnection {
+export class Duplex implements RendezvousConnection, ChannelOwner {
   readonly rph: Uint8Array
   readonly source: AsyncGenerator<Uint8Array, void, void>
-  readonly #carrier: Carrier
+  readonly #channel: Channel
   readonly #chunks: Uint8Array[] = []
   #held = 0
   #paused = false
@@ -67,9 +54,9 @@ export class Duplex implements RendezvousConnection {
   #writer: (() => void) | undefined
   #breakOff: ((error: StarError) => void) | undefined
 
-  constructor (rph: Uint8Array, carrier: Carrier) {
-    this.rph = rph
-    this.#carrier = carrier
+  constructor (channel: Channel) {
+    this.rph = channel.rph
+    this.#channel = channel
     this.source = this.#read()
     // a generator that has not started runs none of its `finally` when it is told to return
     const leave = this.source.return.bind(this.source)
@@ -91,13 +78,13 @@ export class Duplex implements RendezvousConnection {
         await this.#write(item instanceof Uint8Array ? item : item.subarray())
       }
       this.#throwIfBroken()
-      this.#carrier.send(END)
+      this.#channel.send(END)
       await this.#taken(0)
     } catch (cause) {
       // not waited for: a source that waits for its own input returns when that comes
       Promise.resolve(items.return?.()).catch(() => {})
       if (cause !== this.#error) {
-        this.#carrier.end(new StarError('ERR_STREAM_RESET', { detail: 'what was to be sent failed', cause }))
+        this.#channel.end(new StarError('ERR_STREAM_RESET', { detail: 'what was to be sent failed', cause }))
       }
       throw cause
     }
@@ -106,14 +93,14 @@ export class Duplex implements RendezvousConnection {
   }
 
   async close (): Promise<void> {
-    this.#carrier.end(new StarError('ERR_STREAM_CLOSED'))
-    await this.#carrier.closed
+    this.#channel.end(new StarError('ERR_STREAM_CLOSED'))
+    await this.#channel.closed
   }
 
   /** What came in one frame. */
   deliver (bytes: Uint8Array): void {
     if (this.#ended) {
-      this.#carrier.end(new StarError('ERR_PROTOCOL', { detail: 'bytes after the end' }))
+      this.#channel.end(new StarError('ERR_PROTOCOL', { detail: 'bytes after the end' }))
     } else if (bytes.byteLength === 0) {
       this.#ended = true
       this.#endIfDone()
@@ -122,7 +109,7 @@ export class Duplex implements RendezvousConnection {
       this.#held += bytes.byteLength + CHUNK_COST
       if (!this.#paused && this.#held >= MAX_HELD) {
         this.#paused = true
-        this.#carrier.pause()
+        this.#channel.pause()
       }
     }
     this.#reader?.()
@@ -165,7 +152,7 @@ export class Duplex implements RendezvousConnection {
     this.#held -= byteLength + CHUNK_COST
     if (this.#paused && this.#held < MAX_HELD / 2) {
       this.#paused = false
-      this.#carrier.resume()
+      this.#channel.resume()
     }
   }
 
@@ -174,13 +161,13 @@ export class Duplex implements RendezvousConnection {
     const isEarly = !this.#ended || this.#chunks.length > 0
     this.#chunks.length = 0
     if (isEarly) {
-      this.#carrier.end(new StarError('ERR_STREAM_CLOSED', { detail: 'what came was not read to its end' }))
+      this.#channel.end(new StarError('ERR_STREAM_CLOSED', { detail: 'what came was not read to its end' }))
     }
   }
 
   #endIfDone (): void {
     if (this.#ended && this.#sent) {
-      this.#carrier.end()
+      this.#channel.end()
     }
   }
 
@@ -196,14 +183,14 @@ export class Duplex implements RendezvousConnection {
   async #write (bytes: Uint8Array): Promise<void> {
     for (let offset = 0; offset < bytes.byteLength; offset += CHUNK) {
       await this.#taken(MAX_QUEUED)
-      this.#carrier.send(bytes.subarray(offset, offset + CHUNK))
+      this.#channel.send(bytes.subarray(offset, offset + CHUNK))
     }
   }
 
   /** Waits until no more than so many bytes wait for the system. */
   async #taken (most: number): Promise<void> {
     this.#throwIfBroken()
-    while (this.#carrier.queued() > most) {
+    while (this.#channel.queued > most) {
       await new Promise<void>(resolve => { this.#writer = resolve })
       this.#throwIfBroken()
     }

@@ -1,12 +1,14 @@
 // RRD: reads an invitation and dials what is in it, one address after the other, side by side. It nominates.
-import { connect, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { StarError } from '../../src/errors.ts'
 import { Rendezvous } from '../../src/rendezvous/keys.ts'
-import { dialPlan } from '../../src/rendezvous/plan.ts'
+import { dialPlan, familyOf } from '../../src/rendezvous/plan.ts'
 import { decodeInvitation } from '../../src/rendezvous/wire.ts'
-import { nodeCrypto } from './crypto.ts'
-import { RaceDriver } from './driver.ts'
-import { familyOf, isUnmetered, localAddresses } from './interfaces.ts'
+import { isUnmetered, localAddresses } from '../paths/node/interfaces.ts'
+import { nodeCrypto } from '../paths/node/crypto.ts'
+import { TcpWire } from '../paths/node/tcp.ts'
+import { RaceDriver } from '../race-driver.ts'
+import { Duplex } from './connection.ts'
 import { resolveJoin } from './options.ts'
 import type { RendezvousConnection } from './connection.ts'
 import type { RendezvousJoinOptions } from './options.ts'
@@ -29,15 +31,21 @@ export async function joinRendezvous (url: string, options: RendezvousJoinOption
     throw new StarError('ERR_RENDEZVOUS_FAILED', { detail: 'the invitation has no address that this device can and may dial' })
   }
   const rendezvous = new Rendezvous(nodeCrypto, 'rrd', init.ak)
-  const driver = new RaceDriver({ ...times, nominator: true, raceTimeout: timeout, signal, onSettled: () => {} })
+  const driver = new RaceDriver<Duplex>({
+    ...times,
+    nominator: true,
+    raceTimeout: timeout,
+    signal,
+    connect: channel => new Duplex(channel),
+    onSettled: () => {}
+  })
   const free = isUnmetered(networkCost)
   for (const { pathId, target, networkCost: theirs, after } of plan) {
     if (target.kind === 'tcp') {
       const entry = { rendezvous, pathId, kind: 'tcp', unmetered: free && theirs === 'unmetered' } as const
-      driver.tell({ type: 'add', path: pathId, entry })
-      driver.dial(pathId, after, () => connect({ host: target.ip, port: target.port, family: target.family }))
+      driver.dial(pathId, entry, target.ip, { after, connect: owner => TcpWire.dial(target, owner) })
     }
   }
-  driver.tell({ type: 'complete' })
+  driver.complete()
   return await driver.connected
 }

@@ -1,5 +1,5 @@
 // Which addresses RID offers, and which of them RRD dials, in which order. Pure rules over lists.
-import { parseIPv4, parseIPv6 } from '@chainsafe/is-ip/parse'
+import { isDialable, isLinkLocal, isLoopback, parse } from './ip.ts'
 import { MAX_ADDRESSES } from './wire.ts'
 import type { IpAddress, NetworkCostName, RendezvousInit } from './wire.ts'
 
@@ -31,6 +31,8 @@ export interface LocalAddress {
   /** The name of the interface. */
   readonly interface: string
   readonly ip: string
+  /** So many bits of the address are those of its network. */
+  readonly prefix: number
   readonly networkCost: NetworkCostName
   /** Whether the interface is known to be fast, as a cable or a wireless network is. */
   readonly fast: boolean
@@ -96,30 +98,9 @@ export function offerAddresses (addresses: readonly LocalAddress[], { firstPathI
     .map(({ ip, networkCost }, index) => ({ pathId: firstPathId + index, networkCost, ip }))
 }
 
-/**
- * The bytes of an address, in the family that it really is of; `undefined` when it is none, or has meaning only on one device.
- */
-function parse (ip: string): Uint8Array | undefined {
-  if (ip.includes('%')) {
-    return undefined
-  }
-  const bytes = parseIPv4(ip) ?? parseIPv6(ip)
-  const isMapped = bytes?.byteLength === 16 && bytes.subarray(0, 12).every((byte, index) => byte === (index < 10 ? 0 : 0xff))
-  return isMapped ? bytes.subarray(12) : bytes
-}
-
-/** False for what stands for any address, or for many. */
-function isDialable (bytes: Uint8Array): boolean {
-  const [first = 0] = bytes
-  return bytes.some(byte => byte !== 0) && (bytes.byteLength === 4 ? first !== 0 && first < 224 : first !== 0xff)
-}
-
-function isLoopback (bytes: Uint8Array): boolean {
-  return bytes.byteLength === 4 ? bytes[0] === 127 : bytes.subarray(0, 15).every(byte => byte === 0) && bytes[15] === 1
-}
-
-function isLinkLocal (bytes: Uint8Array): boolean {
-  return bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80
+/** The family of an address. */
+export function familyOf (ip: string): Family {
+  return ip.includes(':') ? 6 : 4
 }
 
 function rank ({ networkCost, fast }: LocalAddress): number {

@@ -10,11 +10,11 @@
 import { StarError } from '../errors.ts'
 import { CloseCode, lostError } from './close.ts'
 import { Path } from './path.ts'
-import { compare } from './select.ts'
+import { MIN_GAIN, compare, isDirect, select } from './select.ts'
 import type { Machine } from '../machine.ts'
 import type { Rendezvous } from './keys.ts'
 import type { PathEvent, PathOptions, PathOutput } from './path.ts'
-import type { PathKind } from './select.ts'
+import type { Candidate, PathKind } from './select.ts'
 
 /** What a race knows of a path before there is a connection. */
 export interface Entry {
@@ -73,6 +73,10 @@ export interface RaceOptions extends PathOptions {
   readonly collectTime: number
   /** From the first path to the nomination. */
   readonly raceTimeout: number
+  /** Whether a path is nominated at once when no other one can be clearly better. */
+  readonly eager?: boolean
+  /** The path that is taken as long as none is better: it isn't one of the race. */
+  current? (): Candidate
 }
 
 /** What a race knows of a path. */
@@ -261,7 +265,7 @@ export class Race implements Machine<RaceEvent, RaceOutput> {
   }
 
   #nominate (path: number | undefined, now: number): void {
-    const chosen = path ?? this.#best()
+    const chosen = path ?? this.#best()?.path
     if (chosen == null || this.#runners.get(chosen)?.roundTrip == null) {
       return this.#refuse('there is no path to be nominated')
     }
@@ -269,11 +273,17 @@ export class Race implements Machine<RaceEvent, RaceOutput> {
   }
 
   /** The best of the established paths; of equals, the one that was added first. */
-  #best (): number | undefined {
+  #best (): (Candidate & { readonly path: number }) | undefined {
     const established = [...this.#runners].filter(([, { roundTrip }]) => roundTrip != null)
     const candidates = established.map(([path, { entry, roundTrip }]) =>
       ({ path, kind: entry.kind, unmetered: entry.unmetered, roundTrip, acknowledged: 1, received: 1 }))
-    return candidates.toSorted(compare)[0]?.path
+    return candidates.toSorted(compare)[0]
+  }
+
+  /** Whether no path that is still pending could be worth waiting for. */
+  #isUnbeatable ({ kind, unmetered, roundTrip = Infinity }: Candidate): boolean {
+    return isDirect(kind) && roundTrip <= MIN_GAIN &&
+      (unmetered || [...this.#runners.values()].every(({ entry, roundTrip: known }) => known != null || !entry.unmetered))
   }
 
   #wake (now: number): void {
@@ -305,15 +315,27 @@ export class Race implements Machine<RaceEvent, RaceOutput> {
       }
       return
     }
-    const runners = [...this.#runners.values()]
-    const all = this.#complete && runners.every(({ roundTrip }) => roundTrip != null)
-    if (this.#collectUntil != null && (all || this.#collectUntil <= now)) {
-      const best = this.#best()
-      if (best == null) {
-        this.#collectUntil = undefined // the one that was established is gone; another one starts the clock again
-      } else {
-        this.#nominate(best, now)
-      }
+    if (this.#collectUntil == null) {
+      return
+    }
+    const best = this.#best()
+    const all = this.#complete && [...this.#runners.values()].every(({ roundTrip }) => roundTrip != null)
+    if (best == null) {
+      this.#collectUntil = undefined // the one that was established is gone; another one starts the clock again
+    } else if (all || this.#collectUntil <= now || (this.#options.eager === true && this.#isUnbeatable(best))) {
+      this.#decide(best, all, now)
+    }
+  }
+
+  /** All have had their time: is the best one good enough? */
+  #decide (best: Candidate & { readonly path: number }, all: boolean, now: number): void {
+    const current = this.#options.current?.()
+    if (current == null || select([current, best], current, now) === best) {
+      this.#nominate(best.path, now)
+    } else if (all) {
+      this.#end(CloseCode.normal)
+    } else {
+      this.#collectUntil = undefined // a better one may come
     }
   }
 

@@ -81,9 +81,14 @@ export function restAfter (failures: number): number {
   return failures <= 0 ? 0 : Math.min(LONGEST_REST, FIRST_REST * 2 ** (failures - 1))
 }
 
+/** Whether a path goes past every server. */
+export function isDirect (kind: PathKind): boolean {
+  return DIRECT.has(kind)
+}
+
 /** 0 is the best. */
 function classOf ({ unmetered, kind }: Candidate): number {
-  return (unmetered ? 0 : 2) + (DIRECT.has(kind) ? 0 : 1)
+  return (unmetered ? 0 : 2) + (isDirect(kind) ? 0 : 1)
 }
 
 function cost ({ roundTrip = Infinity, kind }: Candidate): number {

@@ -51,7 +51,7 @@ export class Linked extends Watched {
 
   /** Starts one that listens on these stars. */
   static async start (listen: string[], init: StarInit = {}, options: NodeOptions | NodeOptionsOf = {}): Promise<Linked> {
-    const made = star({ ...RESUMING, ...init })
+    const made = star({ ...RESUMING, direct: false, ...init })
     let links: Links | undefined
     const node = await createNode(listen, {}, {
       transports: [components => {
@@ -109,8 +109,9 @@ export class Linked extends Watched {
       const { what, error, path, link } = event
       const text = `${what} ${error?.code ?? ''}`
       assert.ok(error == null || isReason(error.code), text)
-      assert.equal(what === 'path', path != null, `${text}: its path`)
-      assert.ok(what === 'over' || (error == null) === (what === 'path'), `${text}: its cause`)
+      assert.equal(what === 'path' || what === 'tried', path != null, `${text}: its path`)
+      assert.ok(what === 'over' || what === 'tried' || (error == null) === (what === 'path'), `${text}: its cause`)
+      assert.ok(what !== 'tried' || (error == null) === (event.roundTrip != null), `${text}: what became of it`)
       assert.ok(link === '' ? what === 'attempt' : /^[0-9a-f]{16}$/.test(link), `${text}: its link`)
     }
   }

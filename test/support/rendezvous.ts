@@ -3,7 +3,7 @@
 import { concat } from 'uint8arrays/concat'
 import { fromString } from 'uint8arrays/from-string'
 import { toString } from 'uint8arrays/to-string'
-import { nodeCrypto } from '../../client/rendezvous/crypto.ts'
+import { nodeCrypto } from '../../client/paths/node/crypto.ts'
 import { MAX_FRAME } from '../../src/rendezvous/frame.ts'
 import { PathKeys, Rendezvous, authenticationKeys } from '../../src/rendezvous/keys.ts'
 import { Path } from '../../src/rendezvous/path.ts'

@@ -19,10 +19,17 @@ function hello (pathId: number, plaintext: Uint8Array = HELLO, ak: Uint8Array = 
   return concat([...toFrame(new Rendezvous(nodeCrypto, 'rrd', ak).claim(pathId)?.seal(plaintext) ?? [], false)])
 }
 
+/** The machine of a port that waits for the other device of one rendezvous. */
+function acceptor (rendezvous: Rendezvous, offer: number = 0): Acceptor {
+  const machine = new Acceptor()
+  machine.input({ type: 'offer', offer, rendezvous, offered: OFFERED }, NOW)
+  return machine
+}
+
 /** A port at which connections come in. */
 class Port {
   readonly rendezvous: Rendezvous = new Rendezvous(nodeCrypto, 'rid', AK)
-  readonly machine: Acceptor = new Acceptor(this.rendezvous, OFFERED)
+  readonly machine: Acceptor = acceptor(this.rendezvous)
   now = NOW
 
   connect (connection: number, localAddress: string = '192.0.2.1'): string[] {
@@ -64,7 +71,7 @@ describe('An incoming connection', () => {
         return super.isHello(pathId, sealed)
       }
     }
-    const machine = new Acceptor(new Watched(nodeCrypto, 'rid', AK), OFFERED)
+    const machine = acceptor(new Watched(nodeCrypto, 'rid', AK))
     machine.input({ type: 'connected', connection: 1, localAddress: '::ffff:203.0.113.3' }, NOW)
     machine.input({ type: 'bytes', connection: 1, bytes: hello(2) }, NOW)
     assert.deepEqual(tried, [3, 1, 2])
@@ -77,7 +84,7 @@ describe('An incoming connection', () => {
     const pieces = [bytes.subarray(0, 3), bytes.subarray(3, 71), bytes.subarray(71)]
     assert.deepEqual([port.hear(1, pieces[0] as Uint8Array), port.hear(1, pieces[1] as Uint8Array)], [[], []])
     const outputs = port.machine.input({ type: 'bytes', connection: 1, bytes: pieces[2] as Uint8Array }, NOW)
-    assert.deepEqual(outputs, [{ do: 'claim', connection: 1, pathId: 2, bytes: pieces }])
+    assert.deepEqual(outputs, [{ do: 'claim', connection: 1, offer: 0, pathId: 2, bytes: pieces }])
     assert.deepEqual(port.hear(1, hex('03')), [], 'what comes then is the path\'s')
   })
 
@@ -98,6 +105,20 @@ describe('An incoming connection', () => {
     port.rendezvous.claim(1)
     port.connect(1)
     assert.deepEqual(port.hear(1, hello(1)), ['close 1 ERR_PATH_PROOF'])
+  })
+
+  it('is a path of the rendezvous whose key it has, of several that share the port', () => {
+    const port = new Port()
+    const ak = times(9, 32)
+    port.machine.input({ type: 'offer', offer: 7, rendezvous: new Rendezvous(nodeCrypto, 'rid', ak), offered: OFFERED }, NOW)
+    const offers = [hello(2), hello(2, HELLO, ak)].flatMap((bytes, connection) => {
+      port.connect(connection)
+      return port.machine.input({ type: 'bytes', connection, bytes }, NOW)
+    })
+    assert.deepEqual(offers.map(output => output.do === 'claim' ? [output.offer, output.pathId] : []), [[0, 2], [7, 2]])
+    port.connect(3)
+    assert.deepEqual(port.machine.input({ type: 'withdraw', offer: 7 }, NOW), [])
+    assert.deepEqual(port.hear(3, hello(1, HELLO, ak)), ['close 3 ERR_PATH_PROOF'])
   })
 
   it('is closed when all paths are taken', () => {
@@ -173,7 +194,7 @@ describe('A stranger at the port', () => {
     const port = new Port()
     port.connect(1)
     port.connect(2)
-    assert.deepEqual(port.machine.input({ type: 'stop' }, NOW).map(tell), ['close 1', 'close 2'])
+    assert.deepEqual(port.machine.input({ type: 'withdraw', offer: 0 }, NOW).map(tell), ['close 1', 'close 2'])
     assert.deepEqual(port.connect(3), ['close 3'])
     assert.deepEqual(port.hear(3, hello(1)), [])
   })

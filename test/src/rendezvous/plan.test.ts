@@ -23,7 +23,7 @@ function tell ({ pathId, target, after }: Dial): string {
 }
 
 function local (ip: string, { name = 'eth0', ...rest }: Partial<LocalAddress> & { readonly name?: string } = {}): LocalAddress {
-  return { interface: name, ip, networkCost: 'unknown', fast: false, ...rest }
+  return { interface: name, ip, prefix: 24, networkCost: 'unknown', fast: false, ...rest }
 }
 
 function offered (addresses: readonly LocalAddress[], loopback: boolean = false): string[] {

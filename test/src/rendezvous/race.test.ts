@@ -320,7 +320,9 @@ describe('A race', () => {
     const ak = times(2, 32)
     const rid = new Rendezvous(nodeCrypto, 'rid', ak)
     const clock = { now: NOW }
-    const acceptor = new Acceptor(rid, [{ pathId: 1, ip: '10.0.0.1' }, { pathId: 2, ip: '10.0.0.2' }])
+    const acceptor = new Acceptor()
+    const offered = [{ pathId: 1, ip: '10.0.0.1' }, { pathId: 2, ip: '10.0.0.2' }]
+    acceptor.input({ type: 'offer', offer: 0, rendezvous: rid, offered }, clock.now)
     const [mine, theirs] = [new Racer(false, clock), new Racer(true, clock)]
     for (const [racer, rendezvous] of [[mine, rid], [theirs, new Rendezvous(nodeCrypto, 'rrd', ak)]] as const) {
       for (const pathId of [1, 2]) {
@@ -344,6 +346,6 @@ describe('A race', () => {
     assert.ok(answer?.do === 'send')
     assert.deepEqual(answer.frame.flatMap(chunk => theirs.tell({ type: 'bytes', path: 2, bytes: chunk })).map(tellOutput),
       ['send 2', 'established 2'])
-    assert.deepEqual(acceptor.input({ type: 'stop' }, clock.now), [])
+    assert.deepEqual(acceptor.input({ type: 'withdraw', offer: 0 }, clock.now), [])
   })
 })

@@ -1,11 +1,11 @@
 // A stream through a star as a path.
-import { StarError } from '../src/errors.ts'
-import { Endpoint } from '../src/pull-stream/endpoint.ts'
-import { MAX_CHUNK } from '../src/pull-stream/protocol.ts'
-import type { EndpointOutput } from '../src/pull-stream/endpoint.ts'
-import type { Kind, Side } from '../src/pull-stream/protocol.ts'
+import { StarError } from '../../src/errors.ts'
+import { Endpoint } from '../../src/pull-stream/endpoint.ts'
+import { MAX_CHUNK } from '../../src/pull-stream/protocol.ts'
+import type { EndpointOutput } from '../../src/pull-stream/endpoint.ts'
+import type { Kind, Side } from '../../src/pull-stream/protocol.ts'
 import type { Path, PathOwner } from './path.ts'
-import type { StreamEnd, StreamSlot } from './star.ts'
+import type { StreamEnd, StreamSlot } from '../star.ts'
 
 /** A path through a star. */
 export class RelayPath implements Path, StreamEnd {
@@ -23,7 +23,6 @@ export class RelayPath implements Path, StreamEnd {
     this.#endpoint = new Endpoint(slot)
   }
 
-  /** Says who is told; to be called before anything can come. */
   own (owner: PathOwner): void {
     this.#owner = owner
   }
@@ -73,7 +72,7 @@ export class RelayPath implements Path, StreamEnd {
           this.#slot.send(output)
           break
         case 'deliver':
-          this.#owner?.onBytes(output.bytes)
+          this.#owner?.onBytes(output.bytes, false)
           this.#taken(output.bytes.byteLength)
           break
         case 'writable':

@@ -1,8 +1,8 @@
 // The cryptography of a rendezvous by Node: about twelve times as fast as the one that runs everywhere.
 import { createCipheriv, createDecipheriv, createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto'
-import { TAG } from '../../src/rendezvous/frame.ts'
+import { TAG } from '../../../src/rendezvous/frame.ts'
 import type { KeyObject } from 'node:crypto'
-import type { RendezvousCrypto } from '../../src/rendezvous/crypto.ts'
+import type { RendezvousCrypto } from '../../../src/rendezvous/crypto.ts'
 
 /** What stands before the 32 bytes of an X25519 key in DER. */
 const SECRET_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex')

@@ -1,0 +1,109 @@
+// A TCP socket as a wire.
+import { connect } from 'node:net'
+import { CloseCode } from '../../../src/rendezvous/close.ts'
+import { StarError } from '../../../src/errors.ts'
+import { FAREWELL } from '../wire.ts'
+import type { Socket } from 'node:net'
+import type { Wire, WireOwner } from '../wire.ts'
+
+/** Milliseconds of silence after which the system asks whether the other end is still there. */
+const KEEP_ALIVE = 30_000
+
+/** Where to connect to. */
+export interface TcpTarget {
+  readonly ip: string
+  readonly port: number
+  readonly family: 4 | 6
+}
+
+/** A TCP socket. */
+export class TcpWire implements Wire {
+  readonly #socket: Socket
+  #via: string
+  #owner: WireOwner | undefined
+  #queued = 0
+  #corked = false
+  #farewell: NodeJS.Timeout | undefined
+
+  /** `via` is known before the socket is connected, or taken from it. */
+  constructor (socket: Socket, owner?: WireOwner, via: string = addressOf(socket.remoteAddress ?? '', socket.remotePort ?? 0)) {
+    let cause: Error | undefined
+    this.#socket = socket
+    this.#owner = owner
+    this.#via = via
+    socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE)
+    socket.on('connect', () => { this.#owner?.onOpen() })
+    socket.on('data', (bytes: Buffer) => { this.#owner?.onBytes(bytes) })
+    socket.on('error', error => { cause = error })
+    socket.on('close', () => {
+      clearTimeout(this.#farewell)
+      const error = cause == null ? undefined : new StarError('ERR_PATH_LOST', { detail: cause.message, cause })
+      this.#owner?.onClose(undefined, error)
+    })
+  }
+
+  /** Connects. */
+  static dial ({ ip, port, family }: TcpTarget, owner: WireOwner): TcpWire {
+    return new TcpWire(connect({ host: ip, port, family }), owner, addressOf(ip, port))
+  }
+
+  get via (): string {
+    return this.#via
+  }
+
+  get queued (): number {
+    return this.#queued
+  }
+
+  own (owner: WireOwner): void {
+    this.#owner = owner
+  }
+
+  send (parts: readonly Uint8Array[]): void {
+    const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    this.#queued += size
+    this.#cork()
+    parts.forEach((part, index) => {
+      this.#socket.write(part, index < parts.length - 1 ? undefined : error => {
+        if (error == null) { // otherwise `close` follows
+          this.#queued -= size
+          this.#owner?.onTaken()
+        }
+      })
+    })
+  }
+
+  pause (): void {
+    this.#socket.pause()
+  }
+
+  resume (): void {
+    this.#socket.resume()
+  }
+
+  close (code: number): void {
+    if (code !== CloseCode.normal || this.#socket.connecting) {
+      this.#socket.destroy()
+      return
+    }
+    this.#socket.end().resume() // what is not read would make the system cut the connection, and what was sent with it
+    this.#farewell ??= setTimeout(() => { this.#socket.destroy() }, FAREWELL)
+  }
+
+  /** What is sent in one turn of the event loop goes out in one call of the system. */
+  #cork (): void {
+    if (!this.#corked) {
+      this.#corked = true
+      this.#socket.cork()
+      process.nextTick(() => {
+        this.#corked = false
+        this.#socket.uncork()
+      })
+    }
+  }
+}
+
+function addressOf (ip: string, port: number): string {
+  const plain = ip.replace(/^::ffff:(?=\d+\.)/i, '')
+  return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
+}

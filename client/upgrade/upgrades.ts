@@ -1,0 +1,317 @@
+// The better paths of a node's links: when one is tried, by whom, and what becomes of it. Who dialled a link tries and nominates,
+// the other peer answers.
+import { Alarm } from '../../src/alarm.ts'
+import { StarError } from '../../src/errors.ts'
+import { Policy } from '../../src/rendezvous/policy.ts'
+import { isDirect } from '../../src/rendezvous/select.ts'
+import { Attempt } from './attempt.ts'
+import { RENDEZVOUS_PROTOCOL, answerOffer, exchangeOffers } from './exchange.ts'
+import type { ComponentLogger, Connection, Stream } from '@libp2p/interface'
+import type { Registrar } from '@libp2p/interface-internal'
+import type { PolicyEvent } from '../../src/rendezvous/policy.ts'
+import type { PathKind } from '../../src/rendezvous/select.ts'
+import type { ResolvedStarInit } from '../options.ts'
+import type { Platform, TcpDoor } from '../paths/platform.ts'
+import type { Tried } from '../race-driver.ts'
+import type { Peer } from '../peer.ts'
+import type { Offer } from './exchange.ts'
+
+/** What upgrades need. */
+export interface UpgradesInit {
+  readonly components: { readonly logger: ComponentLogger, readonly registrar: Registrar }
+  readonly options: ResolvedStarInit
+  readonly platform: Platform
+  /** The driver of a peer that there is something to do with. */
+  peer (id: string): Peer | undefined
+  /** What became of a path that was tried. */
+  onTried (peer: string, link: bigint, tried: Tried): void
+}
+
+/** A link, as its upgrade sees it. */
+interface Ascent {
+  readonly peer: string
+  readonly link: bigint
+  /** What decides when to try; only at the peer that dialled the link. */
+  readonly policy: Policy | undefined
+  readonly alarm: Alarm | undefined
+  readonly connection: Connection | undefined
+  /** What the link runs on. */
+  kind: PathKind | undefined
+  attempt: Attempt | undefined
+  /** Ends a link that has to be direct and isn't in time. */
+  deadline: ReturnType<typeof setTimeout> | undefined
+  /** Who waits until it is direct. */
+  readonly waiting: Set<(error?: StarError) => void>
+}
+
+/** Attempts at one time, of all links. */
+const MAX_ATTEMPTS = 128
+
+/** All upgrades of one node. */
+export class Upgrades {
+  readonly #init: UpgradesInit
+  readonly #ascents = new Map<string, Ascent>()
+  /** Attempts of which something may still be open, also as paths that carry links. */
+  readonly #attempts = new Set<Attempt>()
+  #trying = 0
+  #door: TcpDoor | undefined
+  #stop = new AbortController()
+
+  constructor (init: UpgradesInit) {
+    this.#init = init
+  }
+
+  /** Answers other peers. */
+  async start (): Promise<void> {
+    const { components: { registrar }, options, platform } = this.#init
+    if (options.direct !== false) {
+      this.#stop = new AbortController()
+      this.#door = platform.tcp?.door({ port: options.directPort, allow: ip => this.#isOffered(ip) })
+      await registrar.handle(RENDEZVOUS_PROTOCOL, (stream, connection) => { void this.#answer(stream, connection) }, {
+        runOnLimitedConnection: true
+      })
+    }
+  }
+
+  /** Ends every attempt, and every path that came of one. */
+  async stop (): Promise<void> {
+    const { components: { registrar }, options } = this.#init
+    if (options.direct === false) {
+      return
+    }
+    const error = new StarError('ERR_STOPPED')
+    this.#stop.abort(error)
+    for (const { peer, link } of [...this.#ascents.values()]) {
+      this.over(peer, link)
+    }
+    const attempts = [...this.#attempts]
+    attempts.forEach(attempt => { attempt.stop(error) })
+    await Promise.all([this.#door?.close(), ...attempts.map(async attempt => { await attempt.closed })])
+    await registrar.unhandle(RENDEZVOUS_PROTOCOL)
+  }
+
+  /** A link that we have dialled outlives its path from now on: it may move. */
+  begin (peer: string, link: bigint, connection: Connection): void {
+    const { direct, directInterval } = this.#init.options
+    const known = this.#ascents.get(peer)
+    if (direct === false || known?.link !== link || known.policy != null) {
+      return
+    }
+    const policy = new Policy({ kinds: this.#kinds, upgradeInterval: directInterval })
+    const alarm = new Alarm(globalThis, policy, () => { this.#feed(peer, { type: 'wake' }) })
+    this.#ascents.set(peer, { ...known, policy, alarm, connection })
+    this.#feed(peer, { type: 'path', kind: known.kind })
+  }
+
+  /** A link to a peer runs on a path of this kind from now on, or on none. */
+  moved (peer: string, link: bigint, kind: PathKind | undefined): void {
+    const { direct } = this.#init.options
+    if (direct === false) {
+      return
+    }
+    const known = this.#ascents.get(peer)
+    if (known?.link !== link) {
+      this.over(peer, known?.link ?? link)
+      this.#ascents.set(peer, {
+        peer, link, kind, policy: undefined, alarm: undefined, connection: undefined, attempt: undefined, deadline: undefined,
+        waiting: new Set()
+      })
+    }
+    const ascent = this.#ascents.get(peer) as Ascent
+    ascent.kind = kind
+    if (kind != null && isDirect(kind)) {
+      this.#settle(ascent)
+    } else if (direct === 'require') {
+      ascent.deadline ??= setTimeout(() => { this.#tooLate(ascent) }, this.#init.options.directTimeout)
+    }
+    this.#feed(peer, { type: 'path', kind })
+  }
+
+  /** That link is over. */
+  over (peer: string, link: bigint): void {
+    const ascent = this.#ascents.get(peer)
+    if (ascent?.link === link) {
+      this.#ascents.delete(peer)
+      ascent.alarm?.clear()
+      ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED'))
+      this.#settle(ascent, new StarError('ERR_STREAM_CLOSED'))
+    }
+  }
+
+  /** Resolves when the link to that peer runs past the star; rejects with `ERR_NOT_DIRECT` when it is given up. */
+  async whenDirect (peer: string, signal: AbortSignal): Promise<void> {
+    const ascent = this.#ascents.get(peer)
+    if (ascent == null) {
+      throw new StarError('ERR_STREAM_CLOSED')
+    }
+    if (ascent.kind != null && isDirect(ascent.kind)) {
+      return
+    }
+    signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: unknown): void => {
+        signal.removeEventListener('abort', onAbort)
+        ascent.waiting.delete(settle)
+        if (error == null) {
+          resolve()
+        } else {
+          reject(error as Error)
+        }
+      }
+      const onAbort = (): void => { settle(signal.reason) }
+      ascent.waiting.add(settle)
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /** Tries to move the link to that peer now; false when there is nothing to be tried, or a try is under way. For tests. */
+  async try (peer: string, kinds: readonly PathKind[]): Promise<boolean> {
+    const ascent = this.#ascents.get(peer)
+    return ascent?.connection != null && ascent.attempt == null ? await this.#try(ascent, kinds) : false
+  }
+
+  /** What may be tried, the best first. */
+  get #kinds (): readonly PathKind[] {
+    const { options: { direct, directRelay }, platform } = this.#init
+    return [...platform.tcp == null ? [] : ['tcp' as const], ...directRelay && direct === 'prefer' ? ['relay-ws' as const] : []]
+  }
+
+  #settle (ascent: Ascent, error?: StarError): void {
+    clearTimeout(ascent.deadline)
+    ascent.deadline = undefined
+    ascent.waiting.forEach(settle => { settle(error) })
+  }
+
+  #tooLate (ascent: Ascent): void {
+    const error = new StarError('ERR_NOT_DIRECT')
+    this.#settle(ascent, error)
+    this.#init.peer(ascent.peer)?.end(ascent.link, error)
+  }
+
+  #feed (peer: string, event: PolicyEvent): void {
+    const ascent = this.#ascents.get(peer)
+    if (ascent?.policy == null) {
+      return
+    }
+    const now = performance.now()
+    for (const { kinds } of ascent.policy.input(event, now)) {
+      void this.#try(ascent, kinds).then(nominated => { this.#feed(peer, { type: 'tried', nominated }) }, (error: unknown) => {
+        this.#log('%s has no rendezvous - %e', peer, error)
+        this.#feed(peer, { type: 'unsupported' })
+      })
+    }
+    ascent.alarm?.set(now)
+  }
+
+  /** Resolves with whether a path was nominated; rejects when the other peer doesn't know the protocol. */
+  async #try (ascent: Ascent, kinds: readonly PathKind[]): Promise<boolean> {
+    const { connection, link, peer } = ascent
+    if (connection == null || this.#trying >= MAX_ATTEMPTS) {
+      return false
+    }
+    const attempt = this.#attempt(ascent, kinds, true)
+    this.#trying++
+    try {
+      const init = await attempt.offer()
+      const { directSealed: sealed } = this.#init.options
+      const theirs = await exchangeOffers(connection, { link, init, sealed }, this.#stop.signal)
+      if (theirs.link !== link) {
+        throw new StarError('ERR_LINK_UNKNOWN')
+      }
+      await attempt.run(theirs.init, theirs.sealed)
+      return true
+    } catch (error) {
+      attempt.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
+      if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+        throw error
+      }
+      this.#log('no better path to %s - %e', peer, error)
+      return false
+    } finally {
+      this.#trying--
+      this.#release(ascent, attempt)
+    }
+  }
+
+  async #answer (stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    let attempt: Attempt | undefined
+    let theirs: Offer | undefined
+    let ascent: Ascent | undefined
+    this.#trying++
+    try {
+      await answerOffer(stream, this.#stop.signal, async offer => {
+        theirs = offer
+        ascent = this.#ascents.get(peer)
+        if (ascent?.link !== offer.link || this.#init.peer(peer)?.carries(connection, offer.link) !== true) {
+          throw new StarError('ERR_LINK_UNKNOWN')
+        }
+        if (this.#trying > MAX_ATTEMPTS) {
+          throw new StarError('ERR_TOO_MANY_IN_FLIGHT')
+        }
+        ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED'))
+        attempt = this.#attempt(ascent, this.#kinds, false)
+        return { link: offer.link, init: await attempt.offer(), sealed: this.#init.options.directSealed }
+      })
+      await attempt?.run((theirs as unknown as Offer).init, (theirs as unknown as Offer).sealed)
+    } catch (error) {
+      attempt?.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
+      this.#log('no better path from %s - %e', peer, error)
+    } finally {
+      this.#trying--
+      if (ascent != null && attempt != null) {
+        this.#release(ascent, attempt)
+      }
+    }
+  }
+
+  #attempt (ascent: Ascent, kinds: readonly PathKind[], nominator: boolean): Attempt {
+    const { platform, options } = this.#init
+    const peer = this.#init.peer(ascent.peer)
+    const attempt = new Attempt({
+      platform,
+      options,
+      door: this.#door,
+      nominator,
+      kinds,
+      member: peer?.member,
+      current: () => ({
+        kind: ascent.kind ?? 'relay',
+        unmetered: false,
+        // a stream on socket.io carries half as much as anything else, whatever a single round trip takes
+        roundTrip: ascent.kind === 'relay' ? undefined : peer?.link?.session.figures.roundTrip,
+        acknowledged: 1,
+        received: 1
+      }),
+      adopt: path => {
+        if (peer == null) {
+          path.close()
+        } else {
+          peer.adopt(path, ascent.link)
+        }
+      },
+      onTried: tried => { this.#init.onTried(ascent.peer, ascent.link, tried) }
+    })
+    ascent.attempt = attempt
+    this.#attempts.add(attempt)
+    void attempt.closed.then(() => { this.#attempts.delete(attempt) })
+    return attempt
+  }
+
+  /** An attempt is over; what came of it lives on as a path of the link. */
+  #release (ascent: Ascent, attempt: Attempt): void {
+    if (ascent.attempt === attempt) {
+      ascent.attempt = undefined
+    }
+  }
+
+  #isOffered (ip: string): boolean {
+    const { offerAddress } = this.#init.options
+    return offerAddress == null || (this.#init.platform.tcp?.addresses(() => 'unknown') ?? [])
+      .every(address => address.ip !== ip || offerAddress({ ip, interface: address.interface }))
+  }
+
+  #log (format: string, ...args: unknown[]): void {
+    this.#init.components.logger.forComponent('libp2p:star:upgrade')(format, ...args)
+  }
+}
