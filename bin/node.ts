@@ -41,7 +41,10 @@ export async function startNode (options: ClientOptions, { listen, signal }: Nod
   if (listen) {
     await reach(options.star, signal)
   }
-  const s = star({ required: true, ...options.secret == null ? {} : { secret: options.secret } })
+  const { secret, direct = 'prefer', directLoopback = false, directPort = 0 } = options
+  const s = star({
+    required: true, direct: direct === 'off' ? false : direct, directLoopback, directPort, ...secret == null ? {} : { secret }
+  })
   const libp2p = await createLibp2p({
     start: false,
     ...(options.identity == null ? {} : { privateKey: await loadIdentity(options.identity) }),

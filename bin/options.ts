@@ -13,6 +13,9 @@ export interface ClientOptions {
   readonly star: string
   readonly identity?: string
   readonly secret?: string
+  readonly direct?: 'off' | 'prefer' | 'require'
+  readonly directLoopback?: boolean
+  readonly directPort?: number
   readonly json?: boolean
 }
 
@@ -23,11 +26,15 @@ export function withStar (command: Command): Command {
     .addOption(jsonOption())
 }
 
-/** Adds `--star`, `--identity`, `--secret` and `--json`. */
+/** Adds `--star`, `--identity`, `--secret`, `--json`, and what says how to get past the star. */
 export function withNode (command: Command): Command {
   return withStar(command)
     .option('--identity <file>', 'file for the key of the peer id; made if it does not exist (default: a new peer id each time)')
     .addOption(new Option('--secret <text>', 'the secret of a private star').env('STAR_SECRET'))
+    .addOption(new Option('--direct <how>', 'whether connections move past the star').choices(['off', 'prefer', 'require'])
+      .default('prefer'))
+    .option('--direct-loopback', 'also by addresses that only this device can reach')
+    .option('--direct-port <port>', 'the TCP port where others may come; 0 takes any', wholeNumber(0, 65_535), 0)
 }
 
 /** `--json`. */

@@ -114,8 +114,8 @@ export class PathWatch implements Disposable {
   readonly #onEvent = ({ detail }: CustomEvent<LinkEvent>): void => {
     const { peer, link, what, path } = detail
     const isFirst = this.#link == null
-    // attempts that come to nothing, and links that others have replaced, change nothing
-    if (peer !== this.#peer || what === 'attempt' || (what !== 'path' && link !== this.#link)) {
+    // attempts, paths that are tried, and links that others have replaced change nothing
+    if (peer !== this.#peer || what === 'attempt' || what === 'tried' || (what !== 'path' && link !== this.#link)) {
       return
     }
     const before = this.#path

@@ -91,7 +91,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'client needs no Node',
-    reason: 'it runs in browsers; what differs there goes through #socket and #paths, the stand-alone rendezvous is for Node alone',
+    reason: 'it runs in browsers; what differs goes through #socket and #paths, the stand-alone rendezvous is for Node alone',
     broken: ({ file, target }) => isIn('client', file) && (isBuiltin(target) || target === 'ws') && !isForNode(file)
   },
   {

@@ -22,8 +22,13 @@ interface CommonOptions {
 
 interface OfferOptions extends CommonOptions {
   readonly loopback?: boolean
+  readonly relay?: string
   /** Show a QR code, or don't; absent: show it on terminals. */
   readonly qr?: boolean
+}
+
+interface JoinOptions extends CommonOptions {
+  readonly relay: boolean
 }
 
 const STREAMS = `What comes on stdin is sent, what the other device sends goes to stdout; everything else, --json too, is said on
@@ -49,6 +54,7 @@ function addOffer (parent: Command): void {
     .summary('wait for another device')
     .description('Prints a URL and waits for the device that joins by it. Whoever has the URL can: keep it between the two.')
     .option('--loopback', 'offer the addresses that only this device can reach, too')
+    .option('--relay <url>', 'wss:// URL of a star with --open-relay, for devices that cannot reach each other')
     .option('-W, --timeout <seconds>', 'to wait for the other device', seconds, 600_000)
     .option('--qr', 'show the URL as a QR code, if not in JSON (default: on terminals)')
     .option('--no-qr', 'show none')
@@ -59,11 +65,13 @@ function addOffer (parent: Command): void {
     'libp2p-star rendezvous offer > file',
     'tar c folder | libp2p-star rendezvous offer'
   ], STREAMS)
-  command.action(async ({ loopback = false, timeout, qr, ...options }: OfferOptions) => {
+  command.action(async ({ loopback = false, relay, timeout, qr, ...options }: OfferOptions) => {
     await run(options, async context => {
       using terminal = terminalFor(options)
       const { offerRendezvous } = await import('../../client/rendezvous.ts')
-      const { url, connected } = await offerRendezvous({ loopback, timeout, signal: context.signal })
+      const { url, connected } = await offerRendezvous({
+        loopback, timeout, signal: context.signal, ...relay == null ? {} : { relay }
+      })
       context.output.tell('offer', { url }, url)
       await showQr(url, qr, context.output)
       await exchange(await connected, terminal, context)
@@ -76,6 +84,7 @@ function addJoin (parent: Command): void {
     .summary('connect to a device that waits')
     .description('Connects to the device that has printed the URL.')
     .argument('<url>', 'what `libp2p-star rendezvous offer` has printed')
+    .option('--no-relay', 'do not connect to the relay that the other device has chosen')
     .option('-W, --timeout <seconds>', 'to find a path', seconds, 30_000)
   withQuestion(command)
   command.options.find(one => one.attributeName() === 'timeout')?.default(30_000, '30')
@@ -83,11 +92,11 @@ function addJoin (parent: Command): void {
     'libp2p-star rendezvous join libp2p-star://rendezvous#…',
     'libp2p-star rendezvous join libp2p-star://rendezvous#… < file'
   ], STREAMS)
-  command.action(async (url: string, { timeout, ...options }: CommonOptions) => {
+  command.action(async (url: string, { timeout, relay, ...options }: JoinOptions) => {
     await run(options, async context => {
       using terminal = terminalFor(options)
       const { joinRendezvous } = await import('../../client/rendezvous.ts')
-      await exchange(await joinRendezvous(url, { timeout, signal: context.signal }), terminal, context)
+      await exchange(await joinRendezvous(url, { timeout, relay, signal: context.signal }), terminal, context)
     }, process.stderr)
   })
 }

@@ -7,6 +7,7 @@ import { decodeInvitation } from '../../src/rendezvous/wire.ts'
 import { isUnmetered, localAddresses } from '../paths/node/interfaces.ts'
 import { nodeCrypto } from '../paths/node/crypto.ts'
 import { TcpWire } from '../paths/node/tcp.ts'
+import { WebSocketWire } from '../paths/node/web-socket.ts'
 import { RaceDriver } from '../race-driver.ts'
 import { Duplex } from './connection.ts'
 import { resolveJoin } from './options.ts'
@@ -19,16 +20,16 @@ import type { RendezvousJoinOptions } from './options.ts'
  * last.
  */
 export async function joinRendezvous (url: string, options: RendezvousJoinOptions = {}): Promise<RendezvousConnection> {
-  const { allow, signal, networkCost, timeout, ...times } = resolveJoin(options)
+  const { allow, signal, networkCost, timeout, relay, ca, ...times } = resolveJoin(options)
   signal?.throwIfAborted()
   const init = decodeInvitation(url)
   const families = [...new Set(localAddresses(networkCost).map(({ ip }) => familyOf(ip)))]
   const plan = dialPlan(init, {
     families,
-    allow: target => target.kind === 'tcp' && isIP(target.ip) === target.family && allow(target)
+    allow: target => target.kind === 'tcp' ? isIP(target.ip) === target.family && allow(target) : relay
   })
   if (plan.length === 0) {
-    throw new StarError('ERR_RENDEZVOUS_FAILED', { detail: 'the invitation has no address that this device can and may dial' })
+    throw new StarError('ERR_RENDEZVOUS_FAILED', { detail: 'the invitation has nothing that this device can and may dial' })
   }
   const rendezvous = new Rendezvous(nodeCrypto, 'rrd', init.ak)
   const driver = new RaceDriver<Duplex>({
@@ -41,10 +42,11 @@ export async function joinRendezvous (url: string, options: RendezvousJoinOption
   })
   const free = isUnmetered(networkCost)
   for (const { pathId, target, networkCost: theirs, after } of plan) {
-    if (target.kind === 'tcp') {
-      const entry = { rendezvous, pathId, kind: 'tcp', unmetered: free && theirs === 'unmetered' } as const
-      driver.dial(pathId, entry, target.ip, { after, connect: owner => TcpWire.dial(target, owner) })
-    }
+    const entry = { rendezvous, pathId, kind: target.kind, unmetered: free && theirs === 'unmetered' }
+    driver.dial(pathId, entry, target.kind === 'tcp' ? target.ip : new URL(target.url).origin, {
+      after,
+      connect: owner => target.kind === 'tcp' ? TcpWire.dial(target, owner) : new WebSocketWire(target.url, ca, owner)
+    })
   }
   driver.complete()
   return await driver.connected

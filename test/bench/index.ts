@@ -10,6 +10,7 @@ import { direct } from './cases/direct.ts'
 import { idle } from './cases/idle.ts'
 import { joins } from './cases/joins.ts'
 import { pairs } from './cases/pairs.ts'
+import { past } from './cases/past.ts'
 import { relay } from './cases/relay.ts'
 import { stall } from './cases/stall.ts'
 import { throughput } from './cases/throughput.ts'
@@ -18,7 +19,7 @@ import type { Result, Settings } from './harness.ts'
 import { summarise } from './profile.ts'
 import { json, machine, markdown } from './report.ts'
 
-const CASES = [throughput, relay, pairs, dial, direct, cuts, joins, idle, stall, churn, announcements]
+const CASES = [throughput, past, relay, pairs, dial, direct, cuts, joins, idle, stall, churn, announcements]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -42,10 +42,13 @@ function legend (result: Result): string[] {
   return lines
 }
 
-/** Which of ours a contender is compared with in this bench; the raw relay is in a bench of its own. */
+/** Contenders of ours that others are compared with where their own is not there. */
+const OTHERWISE = ['star-moving', 'star-relay-ws', 'star-raw', 'star']
+
+/** Which of ours a contender is compared with in this bench. */
 function compared (result: Result, name: string): string | undefined {
   if (name.startsWith('star')) return undefined
-  return ['star-relay', result.like.get(name)!, 'star-raw', 'star'].find(ours => result.rounds.has(ours))
+  return ['star-relay', result.like.get(name)!, ...OTHERWISE].find(ours => result.rounds.has(ours))
 }
 
 function cell (result: Result, name: string, column: Column): string {

@@ -57,6 +57,7 @@ describe('The path that a ping takes', () => {
   it('is not told of when it stays, nor that of another peer, nor after all', () => {
     happens('attempt', { link: '', error: new StarError('ERR_DIAL_TIMEOUT') })
     happens('over', { link: 'before' })
+    happens('tried', { path: TCP, roundTrip: 1 })
     happens('path', { path: RELAY })
     happens('path', { path: RELAY })
     happens('attempt', { error: new StarError('ERR_DIAL_TIMEOUT') })

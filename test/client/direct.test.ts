@@ -30,14 +30,15 @@ describe('A link', function () {
   it('moves in the middle of a transfer, back when the path is cut, and there again', async () => {
     const [alice, bob] = await stage.pair(DIRECT)
     const connection = await stage.dial(alice, bob)
-    const transfers = await Promise.all([Transfer.start(connection, 64 * 2 ** 20), Transfer.start(connection, 64 * 2 ** 20)])
+    const transfers = await Promise.all([64, 64].map(async size => await Transfer.start(connection, size * 2 ** 20)))
     await runsOn('tcp', alice, bob)
     assert.ok(alice.links.drop(bob.id))
     await alice.told('suspended')
     await alice.told({ what: 'path' }, undefined, { since: alice.events.findIndex(({ what }) => what === 'suspended') })
     await Promise.all(transfers.map(async ({ done }) => { await done }))
     await runsOn('tcp', alice, bob)
-    assert.deepEqual(alice.events.flatMap(({ what, path }) => what === 'path' ? [path?.kind] : []), ['relay', 'tcp', 'relay', 'tcp'])
+    const kinds = alice.events.flatMap(({ what, path }) => what === 'path' ? [path?.kind] : [])
+    assert.deepEqual(kinds, ['relay', 'tcp', 'relay', 'tcp'])
   })
 
   it('moves to the raw relay where there is no way past the star', async () => {

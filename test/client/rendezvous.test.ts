@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { StarError, joinRendezvous, offerRendezvous } from '../../client/rendezvous.ts'
 import { encodeInvitation } from '../../src/rendezvous/wire.ts'
 import { MAX_STRANGERS } from '../../src/rendezvous/accept.ts'
+import { createTestStar } from '../../server/testing.ts'
+import { until } from '../support/nodes.ts'
 import { within } from '../support/waiting.ts'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type {
@@ -318,4 +320,45 @@ describe('A stand-alone rendezvous', () => {
       }
     })
   }
+
+  it('goes through the open relay of a star where neither can reach the other', async () => {
+    const star = owned(await createTestStar({ openRelay: true }))
+    const relay = star.server.url.replace('http', 'ws')
+    const offer = await offerOne({ allow: () => false, relay })
+    assertRelayed(offer, relay)
+    const joined = await join(offer.url)
+    const offered = owned(await offer.connected)
+    deepEqual(offered.rph, joined.rph)
+    const bytes = randomBytes(3_000_000)
+    const sinks = [joined.sink(cut(bytes, 100_000)), offered.sink([]), digest(joined.source)]
+    const [came] = await Promise.all([digest(offered.source), ...sinks])
+    equal(came, sha256(bytes))
+  })
+
+  it('prefers the direct way to the relay, and takes the relay of an invitation only where it may', async () => {
+    const star = owned(await createTestStar({ openRelay: true }))
+    const relay = star.server.url.replace('http', 'ws')
+    const both = await offerOne({ relay })
+    owned(await join(both.url))
+    owned(await both.connected)
+    await until(async () => /^star_relay_waiting 0$/m.test(await star.server.metrics()))
+    const alone = await offerOne({ allow: () => false, relay })
+    await rejects(join(alone.url, { relay: false }), code('ERR_RENDEZVOUS_FAILED'))
+  })
+
+  it('says that a relay is not there, or does not serve it, or is none', async () => {
+    const star = owned(await createTestStar())
+    const unserved = await offerOne({ allow: () => false, relay: star.server.url.replace('http', 'ws') })
+    await rejects(unserved.connected, code('ERR_RENDEZVOUS_FAILED', 'ERR_PATH_LOST'))
+    await star.close()
+    await rejects(offerOne({ relay: star.server.url.replace('http', 'ws') }), code('ERR_PATH_LOST'))
+    for (const relay of ['star.example', 'https://star.example', '']) {
+      await rejects(offerOne({ relay }), code('ERR_OPTIONS'))
+    }
+  })
 })
+
+/** The invitation leads to that relay alone. */
+function assertRelayed ({ init }: RendezvousOffer, relay: string): void {
+  deepEqual([init.directTcpServer, init.relayedWebSocket?.url.slice(0, -64)], [undefined, `${relay}/relay/`])
+}

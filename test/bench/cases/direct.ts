@@ -15,7 +15,7 @@ export const direct: Case = {
     'byte: a byte has come back from the other peer, over whichever path. Direct: bytes go from peer to peer; never, if not ' +
     `within ${PATIENCE / 1000} s (after ${HOPELESS} such dials the round is over). Both ends are on one machine: no NAT, and ` +
     'no round trip to speak of.',
-  rivals: ['star', 'dcutr', 'dcutr-punch', 'tcp'],
+  rivals: ['star-moving', 'dcutr', 'dcutr-punch', 'tcp'],
   columns: [
     { key: 'byte50', title: 'first byte p50 ms', better: 'less' },
     { key: 'byte95', title: 'p95', better: 'less' },

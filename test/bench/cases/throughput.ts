@@ -19,7 +19,7 @@ export const throughput: Case = {
   about: () => 'One dialler, one listener and the server in three processes. 64 KiB writes for one to two seconds, until the ' +
     'listener has acknowledged the last byte; then the same with round trips of 32 bytes on a second stream meanwhile. ' +
     'MB = 10⁶ bytes; CPU in milliseconds per MB relayed.',
-  rivals: ['star', 'star-plain', 'circuit-relay', 'tcp', 'star-raw', 'original', 'ws'],
+  rivals: ['star', 'star-plain', 'circuit-relay', 'star-raw', 'original', 'ws'],
   columns: [
     { key: 'rate', title: 'MB/s', better: 'more' },
     { key: 'server', title: 'server CPU ms/MB', better: 'less' },

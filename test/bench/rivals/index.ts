@@ -3,6 +3,10 @@ import type { Rival } from './types.ts'
 
 const LOAD: Record<string, () => Promise<Rival>> = {
   'star': async () => (await import('./star.ts')).star,
+  'star-moving': async () => (await import('./star.ts')).starMoving,
+  'star-direct': async () => (await import('./star.ts')).starDirect,
+  'star-direct-sealed': async () => (await import('./star.ts')).starDirectSealed,
+  'star-relay-ws': async () => (await import('./star.ts')).starRelayWs,
   'star-plain': async () => (await import('./star-plain.ts')).starPlain,
   'star-raw': async () => (await import('./star-raw.ts')).starRaw,
   'star-relay': async () => (await import('./star-relay.ts')).starRelay,

@@ -1,39 +1,80 @@
-// Ours: libp2p nodes through our star, with Noise and Yamux.
+// Ours: libp2p nodes through our star, with Noise and Yamux; relayed, or past it.
 import { createLibp2p } from 'libp2p'
 import { star as createStar } from '../../../client/index.ts'
 import { common, end, happened, isPeer } from './libp2p.ts'
 import { startServer } from './star-server.ts'
-import type { LinkEvent } from '../../../client/index.ts'
+import type { LinkEvent, StarInit } from '../../../client/index.ts'
 import type { Links } from '../../../client/links.ts'
 import type { Rival } from './types.ts'
 
-export const star: Rival = {
-  name: 'star',
-  about: 'libp2p nodes with Noise and Yamux through our star, relayed; defaults, but an address may come as often as it likes',
-  like: 'star',
-  startServer,
+/** Milliseconds in which a connection is where it has to be. */
+const PATIENCE = 10_000
 
-  startEnd: async (server, options) => {
-    const { transport, discovery, events } = createStar()
-    let links: Links | undefined
-    const node = await createLibp2p({
-      ...await common(options),
-      addresses: { listen: options.listen === false ? [] : [server] },
-      transports: [components => {
-        const made = transport(components)
-        links = made.links
-        return made
-      }],
-      peerDiscovery: [discovery]
-    })
-    return {
-      ...await end(node, `${server}/p2p/${node.peerId.toString()}`, options, peer => links?.drop(peer.toString())),
-      direct: async (peer, signal) => {
+/** As @libp2p/tcp is used beside it: over loopback, and nothing else. */
+const LOOPBACK: StarInit = { directLoopback: true, offerAddress: ({ ip }) => ip === '127.0.0.1' }
+/** No way past the star. */
+const NOWHERE: StarInit = { offerAddress: () => false }
+
+/** `kind`: a dial is through only when the link runs on such a path. */
+function contender (name: string, about: string, init: StarInit, kind?: string): Rival {
+  return {
+    name,
+    about,
+    like: 'star',
+    startServer,
+
+    startEnd: async (server, options) => {
+      const { transport, discovery, events } = createStar(init)
+      let links: Links | undefined
+      const node = await createLibp2p({
+        ...await common(options),
+        addresses: { listen: options.listen === false ? [] : [server] },
+        transports: [components => {
+          const made = transport(components)
+          links = made.links
+          return made
+        }],
+        peerDiscovery: [discovery]
+      })
+      const moved = async (peer: string, to: string, signal: AbortSignal): Promise<void> => {
         await happened<LinkEvent>(listener => { events.addEventListener('link', listener, { signal }) }, event => {
-          const kind: string | undefined = event.path?.kind
-          return isPeer(event.peer, peer) && kind === 'tcp'
+          return isPeer(event.peer, peer) && event.what === 'path' && event.path?.kind === to
         }, signal)
+      }
+      const made = await end(node, `${server}/p2p/${node.peerId.toString()}`, options, peer => links?.drop(peer.toString()))
+      return {
+        ...made,
+        dial: async peer => {
+          const there = kind === undefined ? undefined : moved(peer, kind, AbortSignal.timeout(PATIENCE))
+          const link = await made.dial(peer)
+          await there
+          return link
+        },
+        direct: async (peer, signal) => { await moved(peer, 'tcp', signal) }
       }
     }
   }
 }
+
+export const star: Rival = contender(
+  'star',
+  'libp2p nodes with Noise and Yamux through our star, relayed (`direct: false`); otherwise defaults, but an address may come ' +
+  'as often as it likes',
+  { direct: false }
+)
+
+export const starMoving: Rival = contender(
+  'star-moving', 'the same, with connections that move past the star as soon as there is a way: TCP over loopback', LOOPBACK
+)
+
+export const starDirect: Rival = contender(
+  'star-direct', 'the same, when the connection has moved to TCP over loopback', LOOPBACK, 'tcp'
+)
+
+export const starDirectSealed: Rival = contender(
+  'star-direct-sealed', 'the same, with all data sealed once more (`directSealed`)', { ...LOOPBACK, directSealed: true }, 'tcp'
+)
+
+export const starRelayWs: Rival = contender(
+  'star-relay-ws', 'the same, when the connection has moved to the star\'s raw WebSocket relay', NOWHERE, 'relay-ws'
+)

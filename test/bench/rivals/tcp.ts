@@ -7,7 +7,7 @@ import type { Rival } from './types.ts'
 export const tcp: Rival = {
   name: 'tcp',
   about: 'libp2p nodes with Noise and Yamux over @libp2p/tcp, directly: what stands for the server is idle',
-  like: 'star',
+  like: 'star-direct',
 
   startServer: async () => ({ address: '', close: async () => {} }),
 

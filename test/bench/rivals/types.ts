@@ -61,7 +61,7 @@ export interface Rival {
   /** What it is, and what it leaves out, in one sentence for the legend. */
   readonly about: string
   /** Which of our contenders it is compared with, like for like. */
-  readonly like: 'star' | 'star-raw' | 'star-relay'
+  readonly like: 'star' | 'star-raw' | 'star-relay' | 'star-direct'
   /** The most bytes that a flood may offer at once; for those that queue everything they are given. */
   readonly maxFlood?: number
   /** Says how to get it, when it isn't installed. */
