@@ -178,11 +178,22 @@ export class Attempts {
         this.#admitting = path
         if (outcome?.resume === 0n && this.#own?.path == null) {
           this.abandon('new', 'ERR_LINK_EXISTS') // it waits for what becomes of this one
+        } else if (outcome?.resumed === true && this.#options.greater) {
+          this.#giveWay(now)
         }
         this.shake(path, { type: 'admit' }, now)
       } else if (verdict !== 'hold') {
         this.shake(path, { type: 'refuse', link: verdict.refuse }, now)
       }
+    }
+  }
+
+  /** Our own attempt to resume is given up for one of the other peer that is further; there is another if nothing comes of it. */
+  #giveWay (now: number): void {
+    const error = new StarError('ERR_LINK_EXISTS')
+    const own = this.abandon('resume', 'ERR_LINK_EXISTS')
+    if (own != null) {
+      this.#owner.failed(own, error, 0n, now)
     }
   }
 
@@ -326,10 +337,19 @@ export class Attempts {
     return {
       greater: this.#options.greater,
       link: id == null || session == null ? undefined : { id, resumable: secret != null, complete: session.complete },
-      // an attempt that has not got to a path yet has not said anything to anybody
-      own: this.#own?.path == null ? undefined : this.#own.purpose,
+      own: this.#standingOwn,
       admitting: this.admitting
     }
+  }
+
+  /**
+   * What our own attempt is for, if it counts: one that has not got to a path yet has not said anything to anybody, and one to
+   * resume can't have been let in before we have proved ourselves. Held back for that, the other peer would wait for an answer
+   * that may never come: who resumes has just lost a path, and what that ran through may be dead.
+   */
+  get #standingOwn (): Own['purpose'] | undefined {
+    const { path, purpose, dueAt } = this.#own ?? {}
+    return path == null || (purpose === 'resume' && dueAt == null) ? undefined : purpose
   }
 
   #secretOf (id: bigint): Uint8Array | undefined {

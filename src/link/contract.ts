@@ -1,6 +1,7 @@
 // What a pair is told and what it says: events, outputs, options and ports.
 import type { StarError } from '../errors.ts'
 import type { HandshakeOptions, HandshakeOutput, HandshakePorts } from './handshake.ts'
+import type { SearchOptions } from './search.ts'
 import type { Session, SessionOptions, SessionOutput } from './session.ts'
 
 /** One link: what its driver knows it by. */
@@ -75,15 +76,11 @@ export type PairOutput =
 export type Note = 'path' | 'suspended' | 'attempt' | 'over'
 
 /** How a pair is set up. */
-export interface PairOptions extends SessionOptions, Omit<HandshakeOptions, 'peer'> {
+export interface PairOptions extends SessionOptions, SearchOptions, Omit<HandshakeOptions, 'peer'> {
   /** The other peer's name. */
   readonly peer: string
   /** Whether our id is the greater one, byte by byte. */
   readonly greater: boolean
-  /** Milliseconds that the one who was dialled waits before it looks for a new path itself. */
-  readonly grace: number
-  /** Milliseconds before the second try to resume; doubled for each further one, up to 4 seconds. */
-  readonly retry: number
 }
 
 /** What a pair needs from outside. */

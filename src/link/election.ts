@@ -6,9 +6,10 @@
 // 3. When both dial at once, the peer with the greater id decides, and decides for its own dial: it holds the other's link back,
 //    proved, until its own dial has come to something or to nothing. The other peer takes what the greater one dials at once, and
 //    waits for what becomes of its own dial; if that is accepted after all, the greater one has given its own up, and it counts.
-// 4. The same holds when both look for a new path for their link at once. When our own attempt has come to something, the other
-//    peer's attempts up to then are late, and refused: whoever let ours in has given its own up. One that begins later is let in,
-//    whatever path we have: the other peer has lost that.
+// 4. The same holds when both look for a new path for their link at once, but for an attempt of the greater one that has not
+//    proved itself yet: that gives way, for the other peer can't have let it in. When our own attempt has come to something, the
+//    other peer's attempts up to then are late, and refused: whoever let ours in has given its own up. One that begins later is
+//    let in, whatever path we have: the other peer has lost that.
 // 5. Of several links that the same peer dialled and that wait, the one with the lowest connection id is taken.
 //
 // Deciding earlier (at the name, as Erlang does) lets a claim end a good dial, and a path that swallows bytes win; deciding by

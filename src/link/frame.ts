@@ -10,6 +10,7 @@
 //   ping       0x06   token:u32
 //   pong       0x07   token:u32                         the ping's
 import { concatBytes } from '@noble/hashes/utils.js'
+import { allocUnsafe } from 'uint8arrays/alloc'
 import { StarError, isReason } from '../errors.ts'
 import { MAX_MESSAGE } from './wire.ts'
 
@@ -69,6 +70,15 @@ export function writeDataHeader (target: Uint8Array, position: number, offset: n
   setOffset(target, position + HEADER, offset)
 }
 
+/** A chunk with other frames and the header of a `data` frame in place; its last `size` bytes are to be filled. */
+export function openData (before: Uint8Array, offset: number, size: number): Uint8Array {
+  const start = before.byteLength
+  const chunk = allocUnsafe(start + DATA_HEADER + size)
+  chunk.set(before)
+  writeDataHeader(chunk, start, offset, size)
+  return chunk
+}
+
 /** Where the bytes of the `data` frame begin in a chunk of a {@link Session}; at its end when it holds no `data` frame. */
 export function dataStart (chunk: Uint8Array): number {
   let position = 0
@@ -92,8 +102,8 @@ export class FrameReader {
   #bodyLength = 0
 
   /**
-   * The frames that a chunk completes; throws {@link StarError} `ERR_PROTOCOL`, and then must not be used any more. A chunk that is
-   * `bare`, so that anybody may have changed it, may hold nothing but the bytes of a `data` frame.
+   * The frames that a chunk completes; throws {@link StarError} `ERR_PROTOCOL`, and then must not be used any more. A chunk that
+   * is `bare`, so that anybody may have changed it, may hold nothing but the bytes of a `data` frame.
    */
   read (chunk: Uint8Array, bare: boolean = false): Frame[] {
     const frames: Frame[] = []

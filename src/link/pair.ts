@@ -2,7 +2,9 @@
 // it. A machine without I/O; paths are numbers that the driver gives out.
 import { StarError } from '../errors.ts'
 import { Attempts } from './attempts.ts'
+import { Moves, roleOf } from './moves.ts'
 import { Adopted } from './path.ts'
+import { Search } from './search.ts'
 import { Session } from './session.ts'
 import type { Reason } from '../errors.ts'
 import type { Machine } from '../machine.ts'
@@ -10,32 +12,29 @@ import type { Own } from './attempts.ts'
 import type { Link, PairEvent, PairOptions, PairOutput, PairPorts } from './contract.ts'
 import type { Frame } from './frame.ts'
 import type { Outcome } from './handshake.ts'
+import type { PathRole } from './moves.ts'
 import type { LinkState, Path, SessionFrame } from './path.ts'
-import type { Attachment, SessionOutput } from './session.ts'
+import type { SessionOutput } from './session.ts'
 
 export type { Link, Note, PairEvent, PairOptions, PairOutput, PairPorts } from './contract.ts'
 
 /** Tries to make a link when the other peer refuses for one that we don't hold. */
 const MAX_TRIES = 3
-const MAX_RETRY = 4_000
 /** Milliseconds that a link which is being closed has for its last words, when another is wanted. */
 const LAST_WORDS = 1_000
-/** Milliseconds that the other end has for its first word on a path that the link is to move to. */
-const MOVE_TIME = 2_000
 
 /** One peer, seen from another. */
 export class Pair implements Machine<PairEvent, PairOutput> {
   readonly #options: PairOptions
   readonly #attempts: Attempts
+  readonly #search: Search
+  readonly #moves: Moves
   #link: LinkState | undefined
   #wanted = false
   /** Attempts of our own for what is wanted, and why the last one came to nothing. */
   #tries = 0
   #failure: StarError | undefined
-  #resumeAt: number | undefined
   #closeBy: number | undefined
-  #moveBy: number | undefined
-  #failures = 0
   #outputs: PairOutput[] = []
 
   constructor (options: PairOptions, ports: PairPorts) {
@@ -47,6 +46,11 @@ export class Pair implements Machine<PairEvent, PairOutput> {
       proved: (own, path, outcome, now) => { this.#proved(own, path, outcome, now) },
       failed: (own, error, stays, now) => { this.#failed(own, error, stays, now) },
       up: (path, outcome, now) => { this.#up(path, outcome, now) }
+    })
+    this.#search = new Search(options)
+    this.#moves = new Moves(this.#attempts, this.#search, {
+      emit: (...outputs) => { this.#outputs.push(...outputs) },
+      giveUp: (path, error, now) => { this.#giveUp(path, error, now) }
     })
   }
 
@@ -66,9 +70,9 @@ export class Pair implements Machine<PairEvent, PairOutput> {
   }
 
   get wakeAt (): number | undefined {
-    const resumeAt = this.#attempts.own == null ? this.#resumeAt : undefined
-    const ofLink = Math.min(this.#link?.session.wakeAt ?? Infinity, resumeAt ?? Infinity, this.#closeBy ?? Infinity, this.#moveBy ?? Infinity)
-    const least = Math.min(this.#attempts.wakeAt, ofLink)
+    const resumeAt = this.#attempts.own == null ? this.#search.at : undefined
+    const ofLink = Math.min(this.#link?.session.wakeAt ?? Infinity, resumeAt ?? Infinity, this.#closeBy ?? Infinity)
+    const least = Math.min(this.#attempts.wakeAt, this.#moves.wakeAt ?? Infinity, ofLink)
     return least === Infinity ? undefined : least
   }
 
@@ -94,11 +98,11 @@ export class Pair implements Machine<PairEvent, PairOutput> {
       case 'incoming':
         return this.#attempts.incoming(event.path, now)
       case 'adopt':
-        return this.#adopt(event, now)
+        return this.#moves.adopt(this.#link, event, now)
       case 'secret':
         return this.#learn(event.link, event.secret)
       case 'seen':
-        return this.#seen(now)
+        return this.#search.seen(now)
       case 'dead':
         return this.#dead(event.link, now)
       case 'closed':
@@ -190,14 +194,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
 
   #receive (path: Path, frame: SessionFrame, now: number): void {
     const { carried } = path
-    if (carried != null && carried.next === path.id) {
-      return this.#meet(carried, path, frame, now)
-    }
     if (carried != null) {
-      if (carried.former != null && carried.path === path.id) {
-        this.#attempts.closeSpare(carried, undefined, ['former']) // the other end has moved too: it says more than the first word
-      }
-      return this.#session(carried, carried.session.receive(frame, now, carried.former === path.id))
+      return this.#moves.hear(carried, path, frame, now)
     }
     const error = path.keep(frame)
     if (error != null) {
@@ -214,7 +212,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
   #newLink (path: Path, outcome: Outcome, dialled: boolean, now: number): LinkState {
     const session = new Session({ ...this.#options, initialLimit: outcome.flags.window })
     const { connectionId: id, incarnation } = outcome
-    const link: LinkState = { id, dialled, incarnation, session, path: path.id, next: undefined, former: undefined, secret: undefined }
+    const none = { next: undefined, former: undefined, secret: undefined }
+    const link: LinkState = { id, dialled, incarnation, session, path: path.id, ...none }
     path.link = link
     this.#outputs.push({ do: 'link', link })
     this.#session(link, session.attach(now, { first: true }))
@@ -253,7 +252,7 @@ export class Pair implements Machine<PairEvent, PairOutput> {
       // a link that stays is news to us as long as we don't have it: it will be asked for again, and replaced
       this.#failure = stays !== 0n && this.#tries < MAX_TRIES ? undefined : error
     } else if (this.#link != null && this.#link.path == null) {
-      this.#resumeAt = now + Math.min(MAX_RETRY, this.#options.retry * 2 ** this.#failures++)
+      this.#search.failed(now)
     }
   }
 
@@ -287,49 +286,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
     this.#attempts.closeSpare(link)
     path.link = link
-    this.#enter(link, path, {}, now)
+    this.#moves.enter(link, path, {}, now)
     this.#release(link, path, now)
-  }
-
-  /** From now on this path carries the link. */
-  #enter (link: LinkState, path: Path, attachment: Attachment, now: number): void {
-    const hasty = path.handshake instanceof Adopted && path.handshake.direct
-    this.#attempts.outdate(path)
-    link.path = path.id
-    this.#resumeAt = undefined
-    this.#moveBy = undefined
-    this.#outputs.push({ do: 'note', link: link.id, what: 'path', path: path.id })
-    this.#session(link, link.session.attach(now, { ...attachment, hasty }))
-    this.#abandon('resume', 'ERR_LINK_EXISTS')
-  }
-
-  /** The two have made another path for the link. It is moved when the other end has spoken there, or at once if it has none. */
-  #adopt ({ path: id, link: wanted, direct }: PairEvent & { readonly type: 'adopt' }, now: number): void {
-    const link = this.#link
-    if (link?.id !== wanted || link.session.state === 'closed') {
-      this.#outputs.push({ do: 'close', path: id, error: new StarError('ERR_LINK_UNKNOWN') })
-      return
-    }
-    this.#attempts.closeSpare(link)
-    const path = this.#attempts.adopt(id, direct)
-    path.link = link
-    if (link.path == null) {
-      return this.#enter(link, path, {}, now)
-    }
-    link.next = id
-    this.#moveBy = now + MOVE_TIME
-    this.#outputs.push({ do: 'send', path: id, bytes: link.session.greeting() })
-  }
-
-  /** The first frame on the path that the link is to move to: the other end is there, and says what it has. */
-  #meet (link: LinkState, path: Path, frame: SessionFrame, now: number): void {
-    if (frame.type !== 'ack' && frame.type !== 'reset') {
-      return this.#giveUp(path, new StarError('ERR_PROTOCOL', { detail: `${frame.type} as the first word on a path` }), now)
-    }
-    link.former = link.path
-    link.next = undefined
-    this.#enter(link, path, {}, now)
-    this.#session(link, link.session.receive(frame, now))
   }
 
   /** What came before it was clear whose it is. */
@@ -341,8 +299,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
 
   /** Looks for a new path when it is time. */
   #resume (now: number): void {
-    if (this.#attempts.own == null && this.#link != null && this.#resumeAt != null && this.#resumeAt <= now) {
-      this.#resumeAt = undefined
+    if (this.#attempts.own == null && this.#link != null && (this.#search.at ?? Infinity) <= now) {
+      this.#search.begin()
       this.#attempts.open('resume')
     }
   }
@@ -386,13 +344,6 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
   }
 
-  #seen (now: number): void {
-    if (this.#resumeAt != null) {
-      this.#resumeAt = now
-      this.#failures = 0
-    }
-  }
-
   #dead (link: Link, now: number): void {
     if (link.session.dead) {
       this.#giveUp(this.#attempts.pathOf(link), new StarError('ERR_PATH_DEAD'), now)
@@ -406,23 +357,10 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
     this.#attempts.leave(path)
     if (role === 'next') {
-      this.#moveBy = undefined
       this.#outputs.push({ do: 'note', link: link.id, what: 'attempt', error })
-    } else if (role === 'path') {
-      this.#fallBack(link, error, now)
+    } else if (role === 'path' && !this.#moves.fallBack(link, now)) {
+      this.#suspend(link, error, now)
     }
-  }
-
-  /** The path that carried the link is gone: there is the one that it was to move to, the one that it came from, or none. */
-  #fallBack (link: LinkState, error: StarError, now: number): void {
-    const spare = this.#attempts.path(link.next ?? link.former ?? -1)
-    if (spare == null) {
-      return this.#suspend(link, error, now)
-    }
-    const synced = link.next == null // who comes back to a path has lost nothing there
-    link.next = undefined
-    link.former = undefined
-    this.#enter(link, spare, { synced }, now)
   }
 
   #suspend (link: LinkState, error: StarError, now: number): void {
@@ -432,9 +370,9 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
     session.detach(now)
     this.#outputs.push({ do: 'note', link: link.id, what: 'suspended', error })
-    this.#failures = 0
+    const { written, kept, received } = session.figures
     // the other end may know nothing of a path that died in one direction
-    this.#resumeAt = now + (link.dialled || error.code === 'ERR_PATH_DEAD' ? 0 : this.#options.grace)
+    this.#search.lost(now, link.dialled || error.code === 'ERR_PATH_DEAD', written - kept + received)
   }
 
   /** Ends a link that counted. */
@@ -463,9 +401,8 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     }
     this.#attempts.closeSpare(link, error)
     this.#link = undefined
-    this.#resumeAt = undefined
     this.#closeBy = undefined
-    this.#moveBy = undefined
+    this.#search.over()
     this.#abandon('resume', 'ERR_STREAM_CLOSED')
     this.#outputs.push({ do: 'note', link: link.id, what: 'over', ...(error == null ? {} : { error }) })
   }
@@ -482,23 +419,14 @@ export class Pair implements Machine<PairEvent, PairOutput> {
     if (this.#link == null) {
       return
     }
-    const { session, next } = this.#link
-    if (this.#moveBy != null && this.#moveBy <= now) {
-      this.#giveUp(this.#attempts.path(next ?? -1), new StarError('ERR_PATH_TIMEOUT'), now)
-    }
+    const { session } = this.#link
+    this.#moves.wake(this.#link, now)
     this.#session(this.#link, session.wake(now))
     if (this.#closeBy != null && this.#closeBy <= now) {
       this.#closeBy = undefined
       this.#session(this.#link, session.reset(new StarError('ERR_STREAM_CLOSED')))
     }
   }
-}
-
-/** What a path is to its link. */
-type PathRole = 'path' | 'next' | 'former'
-
-function roleOf ({ id, link }: Path): PathRole | undefined {
-  return (['path', 'next', 'former'] as const).find(role => link?.[role] === id)
 }
 
 /** Why a link is gone at the other peer: because that is another process now, or for the given reason. */

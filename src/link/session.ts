@@ -1,10 +1,9 @@
 // A link's byte stream: ordered, reliable, half-closable, over one path at a time. What was not acknowledged on a path that is
 // gone is sent again on the next one. A machine without I/O; it neither knows what a path is nor who is at the other end.
-import { allocUnsafe } from 'uint8arrays/alloc'
 import { concat } from 'uint8arrays/concat'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { StarError } from '../errors.ts'
-import { DATA_HEADER, encodeFrame, writeDataHeader } from './frame.ts'
+import { DATA_HEADER, encodeFrame, openData } from './frame.ts'
 import { Pulse } from './pulse.ts'
 import type { Frame } from './frame.ts'
 import type { PulseOptions } from './pulse.ts'
@@ -79,6 +78,8 @@ export class Session {
   #wanting = false
   /** False on a path on which the other end has not said yet what it has. */
   #synced = true
+  /** False on a path on which the other end has said nothing since it carries us. */
+  #met = true
   // what we read
   #received = 0
   #consumed = 0
@@ -138,7 +139,7 @@ export class Session {
     return this.#fin !== 'open' || this.#ended || this.#state === 'closed'
   }
 
-  /** True when everything that was written has been acknowledged. */
+  /** True when everything that was written has been acknowledged, and the other end is on the same path. */
   get drained (): boolean {
     return this.#queue.byteLength === 0 && !this.#waiting
   }
@@ -183,6 +184,7 @@ export class Session {
     this.#frameBytes = MIN_FRAME
     this.#sent = this.#acked
     this.#synced = synced
+    this.#met = first
     this.#ackDue = !first
     if (this.#fin === 'sent') {
       this.#fin = 'asked'
@@ -266,19 +268,23 @@ export class Session {
     return this.#tellSoon()
   }
 
-  /** A frame came. What makes no sense in it ends the stream. `former`: it came on a path that the session has left. */
-  receive (frame: Exclude<Frame, { type: 'handshake' }>, now: number, former: boolean = false): readonly SessionOutput[] {
+  /**
+   * A frame came. What makes no sense in it ends the stream. `beside`: it came on another path than the one that carries us,
+   * and says nothing of that: two ends, each of which has moved where the other one was, would hear each other for ever.
+   */
+  receive (frame: Exclude<Frame, { type: 'handshake' }>, now: number, beside: boolean = false): readonly SessionOutput[] {
     if (this.#state === 'closed') {
       return NOTHING
     }
-    if (!former) {
+    if (!beside) {
+      this.#met = true
       this.#pulse.heard(now)
     }
     switch (frame.type) {
       case 'data':
         return this.#onData(frame.offset, frame.bytes, now)
       case 'ack':
-        return this.#onAck(frame.received, frame.limit, now)
+        return this.#onAck(frame.received, frame.limit, now, beside)
       case 'fin':
         return this.#onFin(frame.offset)
       case 'reset':
@@ -287,7 +293,7 @@ export class Session {
         this.#control.push(encodeFrame({ type: 'pong', token: frame.token }))
         return this.#control.length > MAX_CONTROL ? this.#fault('pings that nothing is sent for') : [{ do: 'flush' }]
       case 'pong':
-        if (frame.token === this.#token) {
+        if (frame.token === this.#token && !beside) {
           this.#pulse.echoed(now, this.#waiting)
         }
         return NOTHING
@@ -347,21 +353,23 @@ export class Session {
   #takeControl (budget: number): Uint8Array {
     const frames: Uint8Array[] = []
     let size = 0
+    if (this.#ackDue && this.#state === 'open') {
+      if (budget < ACK_SIZE) {
+        return NO_BYTES
+      }
+      this.#control.unshift(this.#ack()) // the first word on a new path, whatever else there is to say
+    }
     for (let next = this.#control[0]; next != null && size + next.byteLength <= budget; next = this.#control[0]) {
       frames.push(next)
       size += next.byteLength
       this.#control.shift()
-    }
-    if (this.#ackDue && this.#state === 'open' && size + ACK_SIZE <= budget) {
-      frames.push(this.#ack())
-      size += ACK_SIZE
     }
     return frames.length > 1 ? concat(frames, size) : frames[0] ?? NO_BYTES
   }
 
   /** Puts a frame around bytes of the queue, behind the control frames: the one copy that sending costs is kept. */
   #fresh (control: Uint8Array, size: number, now: number): Uint8Array {
-    const chunk = framed(control, this.#sent, size)
+    const chunk = openData(control, this.#sent, size)
     const bytes = chunk.subarray(chunk.byteLength - size)
     let position = 0
     for (const part of this.#queue.sublist(0, size)) {
@@ -378,9 +386,8 @@ export class Session {
 
   /** Bytes that were sent on a former path. */
   #again (control: Uint8Array, size: number): Uint8Array {
-    const chunk = framed(control, this.#sent, size)
-    const from = this.#sent - this.#acked
-    chunk.set(this.#kept.subarray(from, from + size), chunk.byteLength - size)
+    const chunk = openData(control, this.#sent, size)
+    chunk.set(this.#kept.subarray(this.#sent - this.#acked, this.#sent - this.#acked + size), chunk.byteLength - size)
     this.#sent += size
     this.#resentBytes += size
     return chunk
@@ -418,25 +425,26 @@ export class Session {
   }
 
   #onFin (offset: number): readonly SessionOutput[] {
-    if (this.#ended) {
-      this.#ackDue = true
-      return [{ do: 'flush' }]
-    }
-    if (offset !== this.#received) {
+    if (!this.#ended && offset !== this.#received) {
       return this.#fault('an end that does not follow what was there')
+    }
+    this.#ackDue = true
+    if (this.#ended) {
+      return [{ do: 'flush' }]
     }
     this.#received++
     this.#ended = true
-    this.#ackDue = true
     return [{ do: 'flush' }, { do: 'ended' }, ...this.#closedIfOver()]
   }
 
-  #onAck (received: number, limit: number, now: number): readonly SessionOutput[] {
+  #onAck (received: number, limit: number, now: number, beside: boolean): readonly SessionOutput[] {
     if (received > this.#framed + (this.#finSent ? 1 : 0)) {
       return this.#fault('an acknowledgement of what was never sent')
     }
     if (received > this.#acked) {
-      this.#pulse.answered(now, { waiting: this.#waiting, through: true })
+      if (!beside) {
+        this.#pulse.answered(now, { waiting: this.#waiting, through: true })
+      }
       this.#kept.consume(Math.min(received, this.#framed) - this.#acked)
       this.#acked = Math.min(received, this.#framed)
       this.#sent = Math.max(this.#sent, this.#acked)
@@ -486,23 +494,14 @@ export class Session {
     return NOTHING
   }
 
-  /** True while something was sent that is not acknowledged, or the other end has not said what it has. */
+  /** True while something was sent that is not acknowledged, or the other end has not said what it has, or is not here yet. */
   get #waiting (): boolean {
-    return this.#acked < this.#framed || this.#fin === 'sent' || !this.#synced
+    return this.#acked < this.#framed || this.#fin === 'sent' || !this.#synced || !this.#met
   }
 
   #fault (detail: string): readonly SessionOutput[] {
     return this.reset(new StarError('ERR_PROTOCOL', { detail }))
   }
-}
-
-/** A chunk with the control frames and the header of a `data` frame in place; its last `size` bytes are to be filled. */
-function framed (control: Uint8Array, offset: number, size: number): Uint8Array {
-  const start = control.byteLength
-  const chunk = allocUnsafe(start + DATA_HEADER + size)
-  chunk.set(control)
-  writeDataHeader(chunk, start, offset, size)
-  return chunk
 }
 
 function emptyIsNone (bytes: Uint8Array): Uint8Array | undefined {

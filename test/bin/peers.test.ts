@@ -215,7 +215,7 @@ describe('on a star', function () {
     it('tells of each change of the path as it happens', async () => {
       const listen = new Cli(['listen', '--json', '--star', address])
       const { peer } = await listen.event('listening')
-      const args = ['ping', '-c', '0', '-i', '0.1', '--star', address, String(peer)]
+      const args = ['ping', '-c', '0', '-i', '0.1', '--direct', 'off', '--star', address, String(peer)]
       const [ping, machine] = [new Cli(args), new Cli([...args, '--json'])]
       await Promise.all([ping.line(/: seq=1 /), machine.event('pong')])
       const { port } = star
@@ -233,6 +233,14 @@ describe('on a star', function () {
       const [{ code, stdout }, { events }] = await Promise.all([ping.interrupt(), machine.interrupt()])
       deepEqual([code, stdout.split('\n').filter(line => line.startsWith('path ')).length], [0, 2])
       deepEqual(events[0]?.['path'], { kind: 'relay', via })
+    })
+
+    it('shows how the connection moves past the star', async () => {
+      const listen = new Cli(['listen', '--json', '--direct-loopback', '--star', address])
+      const { peer } = await listen.event('listening')
+      const ping = new Cli(['ping', '-c', '0', '-i', '0.1', '--direct-loopback', '--star', address, String(peer)])
+      await ping.line(/^path relay → tcp via [\d.:[\]a-f]+:\d+$/)
+      equal((await ping.interrupt()).code, 0)
     })
 
     it('reaches a peer on a private star with the secret alone', async () => {

@@ -50,6 +50,8 @@ export interface Situation {
   readonly lost: ReadonlySet<number>
   readonly dug: ReadonlySet<number>
   readonly unopened: number
+  /** Paths made beside the link so far. */
+  readonly made: number
 }
 
 /** What may happen. */
@@ -64,6 +66,8 @@ export interface Weather {
   readonly ways?: 'both' | 'one'
   /** Paths that may not come to be opened. */
   readonly unopened?: number
+  /** Paths that may be made beside a link at any time; who has dialled it is the first to know. */
+  readonly moves?: number
 }
 
 interface Move {
@@ -84,6 +88,8 @@ const NOT_FOUND = new StarError('ERR_PEER_NOT_FOUND')
 const LOST = new StarError('ERR_STAR_LOST')
 const CLOSED = new StarError('ERR_STREAM_CLOSED')
 const HORIZON = 300_000
+/** So much is told of what led to a fault. */
+const MAX_TRAIL = 200
 /** Nodes that are kept as they are after a past; others are played again. */
 const LIVE = 2_000
 
@@ -106,7 +112,7 @@ export class LinkModel {
   /** Where nothing has happened yet. */
   get start (): Situation {
     const pasts = this.#setups.map((setup, node) => this.#root(setup, node))
-    return { pasts, holes: new Map(), rumours: new Set(), lost: new Set(), dug: new Set(), unopened: 0 }
+    return { pasts, holes: new Map(), rumours: new Set(), lost: new Set(), dug: new Set(), unopened: 0, made: 0 }
   }
 
   /** Goes through every situation there can be; `check` gets the views of those in which nothing is left to happen. */
@@ -139,7 +145,7 @@ export class LinkModel {
     try {
       visit(start)
     } catch (cause) {
-      throw cause instanceof Error ? new Error(`${cause.message}\n  after: ${trail.join(' · ')}`, { cause }) : cause
+      throw blame(cause, trail)
     }
     return { situations: seen.size, pasts: this.#pasts - before, ends }
   }
@@ -161,7 +167,7 @@ export class LinkModel {
         situation = move.go()
       }
     } catch (cause) {
-      throw cause instanceof Error ? new Error(`${cause.message}\n  after: ${trail.join(' · ')}`, { cause }) : cause
+      throw blame(cause, trail)
     }
   }
 
@@ -196,7 +202,7 @@ export class LinkModel {
   }
 
   #moves (situation: Situation, weather: Weather, start: Situation): Move[] {
-    const { losses = 0, told = 'both', unopened = 0 } = weather
+    const { losses = 0, told = 'both', unopened = 0, moves: most = 0 } = weather
     const moves: Move[] = []
     for (const [node, past] of situation.pasts.entries()) {
       const { name } = past.setup
@@ -213,6 +219,11 @@ export class LinkModel {
         if (situation.unopened < unopened) {
           move('unopened', { type: 'unopened', error: NOT_FOUND }, false, { unopened: situation.unopened + 1 })
         }
+      }
+      const { link, dialled } = past.view
+      if (link != null && dialled && situation.made < most) {
+        const path = node * 1_000 + past.setup.incarnation * 100 + 50 + situation.made
+        move(`adopts ${path}`, { type: 'adopt', path, link, direct: true }, false, { made: situation.made + 1 })
       }
       for (const answer of past.answers) {
         move(answer.type, answer)
@@ -377,7 +388,10 @@ export class LinkModel {
     const gone = new Set(past.gone)
     let { opening, openings, used } = past
     const post = (path: number, message: Act): void => { sent.set(path, [...sent.get(path) ?? [], message]) }
-    if (act.type === 'bytes' || act.type === 'incoming' || act.type === 'lost') {
+    const made = act.type === 'adopt' && Math.floor(act.path / 1_000) === past.node
+    if (made) {
+      post(act.path, act)
+    } else if (act.type === 'bytes' || act.type === 'incoming' || act.type === 'lost' || act.type === 'adopt') {
       received.set(act.path, (received.get(act.path) ?? 0) + 1)
     }
     if (act.type === 'lost') {
@@ -437,15 +451,21 @@ function endsOf ({ pasts }: Situation, path: number): Array<[string, number]> {
   return pasts.map(({ node, received }) => [`${path}:${node}`, received.get(path) ?? 0])
 }
 
-function keyOf ({ pasts, holes, rumours, lost, dug, unopened }: Situation): string {
+function keyOf ({ pasts, holes, rumours, lost, dug, unopened, made }: Situation): string {
   const network = [holes, rumours, lost, dug].map(part => [...part].map(String).toSorted().join(' '))
-  return [...pasts.map(({ id }) => id), ...network, unopened].join('/')
+  return [...pasts.map(({ id }) => id), ...network, unopened, made].join('/')
 }
 
 function keyOfAct (act: Act, now: number): string {
   const path = 'path' in act ? act.path : ''
   const rest = act.type === 'bytes' ? Buffer.from(act.chunk).toString('latin1') : act.type === 'lost' ? act.error.code : ''
   return `${act.type} ${path} ${now} ${rest}`
+}
+
+/** A fault with what led to it. */
+function blame (cause: unknown, trail: readonly string[]): Error {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new Error(`${message}\n  after: ${trail.slice(0, MAX_TRAIL).join(' · ')}`, { cause })
 }
 
 function spell (_: string, value: unknown): unknown {

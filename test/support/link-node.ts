@@ -222,7 +222,7 @@ export class LinkNode {
       this.dials.push({ state: 'waiting' })
     } else if (event.type === 'cancel') {
       this.waiting.forEach(dial => { dial.state = 'cancelled' })
-    } else if (event.type === 'opened' || event.type === 'incoming') {
+    } else if (event.type === 'opened' || event.type === 'incoming' || event.type === 'adopt') {
       this.paths.add(event.path)
     } else if (event.type === 'lost') {
       this.paths.delete(event.path)

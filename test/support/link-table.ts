@@ -43,6 +43,16 @@ export class LinkTable {
     return path
   }
 
+  /** Makes a path beside the link of two peers, of which the one hears first; returns its number. */
+  make (from: Seat, to: Seat, direct: boolean = true): number {
+    const path = this.#nextPath++
+    const adopt: PairEvent = { type: 'adopt', path, link: from.node.pair.link?.id ?? 0n, direct }
+    this.#ends.set(path, [from, to])
+    to.unheard.push(adopt)
+    from.node.feed(adopt, this.now)
+    return path
+  }
+
   /** The path that a peer wants can't be opened. */
   refuse (seat: Seat, error: StarError): void {
     seat.opening = false
@@ -70,7 +80,8 @@ export class LinkTable {
       for (const seat of seats) {
         const index = seat.unheard.findIndex(event => !('path' in event && this.held.has(event.path)))
         const [event] = index < 0 || count >= most ? [] : seat.unheard.splice(index, 1)
-        if (event != null && (event.type === 'incoming' || ('path' in event && seat.node.paths.has(event.path)))) {
+        const opens = event?.type === 'incoming' || event?.type === 'adopt'
+        if (event != null && (opens || ('path' in event && seat.node.paths.has(event.path)))) {
           moved = true
           count++
           seat.node.feed(event, this.now)

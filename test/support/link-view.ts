@@ -5,6 +5,8 @@ import type { LinkNode, Talk } from './link-node.ts'
 /** What a node looks like after a past. */
 export interface View {
   readonly link: bigint | undefined
+  /** Whether it has dialled that. */
+  readonly dialled: boolean
   readonly path: number | undefined
   readonly paths: readonly number[]
   /** `waiting`, `cancelled`, `dialled 7` or `failed ERR_…`, in the order of the dials. */
@@ -23,6 +25,7 @@ export function viewOf (node: LinkNode, opened: number): View {
   const { pair: { link, wakeAt, idle }, paths, dials, talks, notes } = node
   return {
     link: link?.id,
+    dialled: link?.dialled === true,
     path: link?.path,
     paths: [...paths],
     dials: dials.map(({ state, link, error }) => [state, link, error?.code].filter(part => part != null).join(' ')),

@@ -26,8 +26,8 @@ export interface LinkWeather {
 /** Who is told that a path is lost: both ends, one of them, or none; `way` swallows one direction only. */
 export type Mishap = 'both' | 'one' | 'none' | 'way'
 
-/** What comes to an end of a path: first that it is open, then bytes, then that nothing follows. */
-type Said = Uint8Array | 'open' | 'end'
+/** What comes to an end of a path: that it is open, or for which link it was made, then bytes, then that nothing follows. */
+type Said = Uint8Array | 'open' | 'end' | { readonly link: bigint, readonly direct: boolean }
 
 /** One direction of a path. */
 interface Way {
@@ -113,6 +113,16 @@ export class LinkWorld {
 
   cancel (index: 0 | 1): void {
     this.nodes[index].feed({ type: 'cancel' }, this.now)
+  }
+
+  /** The two make a path beside their link; this one is the first to know. */
+  make (index: 0 | 1, direct: boolean): void {
+    const link = this.nodes[index].pair.link?.id
+    if (link != null) {
+      const path = this.#lay()
+      this.#send(path, index, { link, direct })
+      this.nodes[index].feed({ type: 'adopt', path, link, direct }, this.now)
+    }
   }
 
   /** Lets time pass until then, or until nothing is left to happen. */
@@ -207,11 +217,16 @@ export class LinkWorld {
     if (this.#random.chance(this.weather.refusal)) {
       return this.nodes[index].feed({ type: 'unopened', error: new StarError('ERR_PEER_NOT_FOUND') }, this.now)
     }
+    const id = this.#lay()
+    this.#send(id, index, 'open')
+    this.nodes[index].feed({ type: 'opened', path: id }, this.now)
+  }
+
+  #lay (): number {
     const id = this.#nextPath++
     const way = (to: number): Way => ({ to, chunks: [], inFlight: 0, lastAt: 0, swallows: false, blocked: false })
     this.#paths.set(id, { id, ways: [way(0), way(1)] })
-    this.#send(id, index, 'open')
-    this.nodes[index].feed({ type: 'opened', path: id }, this.now)
+    return id
   }
 
   #lose (id: number, index: 0 | 1): void {
@@ -255,6 +270,9 @@ export class LinkWorld {
     const said = way.chunks.shift()
     if (said === 'open') {
       return node.feed({ type: 'incoming', path: id }, this.now)
+    }
+    if (typeof said === 'object' && 'link' in said) {
+      return node.feed({ type: 'adopt', path: id, ...said }, this.now)
     }
     if (said == null || !node.paths.has(id)) {
       return // lost with its path, or joined with the one before

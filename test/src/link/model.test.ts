@@ -138,6 +138,31 @@ describe('Two peers, in every order in which things can happen,', function () {
       it('keep it when both dial and paths are lost', () => {
         explore(model, { users: [['dial'], ['dial']], losses: 2 }, keeps(dialled(side)), dialled(side))
       })
+      it('keep it when it moves, also if paths are lost, whoever is told', () => {
+        explore(model, { users: [[], []], moves: 1, losses: 1 }, keeps(dialled(side)), dialled(side))
+        explore(model, { users: [[], []], moves: 1, losses: 2, told: 'one' }, keeps(dialled(side)), dialled(side))
+      })
+      it('keep it when it moves, also if a path swallows everything, in one direction or in both', () => {
+        explore(model, { users: [[], []], moves: 1, holes: 1 }, keeps(dialled(side)), dialled(side))
+        explore(model, { users: [[], []], moves: 1, holes: 1, ways: 'one' }, keeps(dialled(side)), dialled(side))
+      })
+      it('keep it when it moves twice, in whatever order they hear of that', () => {
+        explore(model, { users: [[], []], moves: 2 }, keeps(dialled(side)), dialled(side))
+        const cut = model.cut(dialled(side), pathsOf(dialled(side)), [side])
+        explore(model, { users: [[], []], moves: 2 }, keeps(dialled(side)), cut)
+      })
+      it('agree when it moves and is closed, by one or both, in order or not, and dialled again', () => {
+        explore(model, { users: users(side, ['end', 'dial'], ['end']), moves: 1 }, checkRest, dialled(side))
+        explore(model, { users: users(side, ['reset', 'dial']), moves: 1 }, checkRest, dialled(side))
+        explore(model, { users: users(other, ['reset', 'dial']), moves: 1 }, checkRest, dialled(side))
+      })
+      it('agree when it moves as soon as it is there, also if a path is lost', () => {
+        explore(model, { users: users(side, ['dial']), moves: 1, losses: 1 }, checkRest)
+      })
+      it('have a new one when the other one was restarted, and a path is made for the old one', () => {
+        const start = model.restart(dialled(side), other, { ...(setups[other] as NodeSetup), incarnation: 2 }, false)
+        explore(model, { users: users(other, ['dial']), moves: 1 }, checkLinked, start)
+      })
       it('have a new one when one of them was restarted and both dial', () => {
         for (const restarted of sides) {
           const start = model.restart(dialled(side), restarted, { ...(setups[restarted] as NodeSetup), incarnation: 2 }, true)

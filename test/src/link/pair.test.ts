@@ -308,6 +308,19 @@ describe('A link', () => {
     assert.deepEqual([[...z.node.paths], z.node.pair.link?.path, endings(z)], [[2], 2, [undefined]])
   })
 
+  it('gets the lesser one\'s path when the greater one\'s own attempt is not answered, without waiting for that', () => {
+    const { at, z, a } = table()
+    at.cut(at.dial(a, z), a, z)
+    at.feed(z, { type: 'seen' })
+    const silent = at.lay(z, a)
+    at.held.add(silent)
+    const path = at.lay(a, z)
+    at.settle()
+    assert.deepEqual([a, z].map(({ node }) => [node.pair.link?.path, ...node.paths]), [[path, path], [path, path]])
+    assert.equal(z.opening, false)
+    noFaults(a, z)
+  })
+
   it('is taken over by the newest path on which the other end comes back, whatever comes late', () => {
     const { at, z, a } = table()
     at.cut(at.dial(a, z), a)

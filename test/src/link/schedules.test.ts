@@ -107,6 +107,24 @@ function dialAndCancel (world: LinkWorld, random: Random): void {
   }
 }
 
+/** Paths are made beside the link now and then, and what befalls a path may befall these in the middle of a move. */
+function makePaths (world: LinkWorld, random: Random): void {
+  for (let paths = random.pick([0, 1, 2, 6]); paths > 0; paths--) {
+    const direct = random.chance(0.8)
+    const kind = random.chance(0.4) ? undefined : random.pick<Mishap>(['both', 'one', 'none', 'way'])
+    const dies = random.pick([0, 10, 100, 1_000, 10_000])
+    world.after(random.pick([500, 2_000, 8_000, STORM]), () => {
+      const before = new Set(world.paths)
+      const dialler = world.nodes[0].pair.link?.dialled === true ? 0 : 1
+      world.make(random.chance(0.9) ? dialler : random.pick([0, 1]), direct)
+      const made = world.paths.find(path => !before.has(path))
+      if (kind != null && made != null) {
+        world.after(dies, () => { world.mishap(kind, made) })
+      }
+    })
+  }
+}
+
 describe('Two sessions', function () {
   this.timeout(600_000)
 
@@ -133,6 +151,7 @@ describe('Two peers', function () {
       const [one, other] = world.nodes
       world.dial(0)
       dialAndCancel(world, random)
+      makePaths(world, random)
       for (let mishaps = random.pick([0, 2, 4, 8]); mishaps > 0; mishaps--) {
         const kind = random.pick<Mishap>(['both', 'both', 'one', 'none', 'way'])
         world.after(random.pick([500, 2_000, 8_000, STORM]), () => {
@@ -165,6 +184,7 @@ describe('Two peers', function () {
       for (let steps = 0; !world.nodes.every(({ talk }) => talk?.secretKnown === true) && world.step(); steps++) {
         assert(steps < FOREVER, 'goes on for ever')
       }
+      makePaths(world, random)
       for (let mishaps = random.between(1, 8), after = 0; mishaps > 0; mishaps--) {
         const kind = random.pick<Mishap>(['both', 'both', 'both', 'one', 'none', 'way'])
         after += random.pick([10, 100, 1_000, 10_000])

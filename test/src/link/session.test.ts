@@ -263,6 +263,46 @@ describe('A session on another path', () => {
   })
 })
 
+describe('A session that may be moved', () => {
+  it('greets without telling anything that is not told again', () => {
+    const [writer, reader] = sessionPair({ window: 900 })
+    reader.reads = false
+    writer.session.write(bytes(900))
+    writer.flush(0).forEach(chunk => { reader.take(chunk, 0) })
+    reader.read()
+    const { wakeAt } = reader.session
+    const greeting = reader.session.greeting()
+    assert.deepEqual([reader.session.wakeAt, reader.session.greeting()], [wakeAt, greeting])
+    writer.take(greeting, 0)
+    assert.equal(writer.session.room, 0, 'all has come, and no more may be sent than was allowed before')
+    reader.flush(0).forEach(chunk => { writer.take(chunk, 0) })
+    assert.equal(writer.session.room, 900)
+  })
+
+  it('says on each path first what it has, however little the path takes at first', () => {
+    const [end] = sessionPair()
+    end.session.detach(0)
+    end.attach(0)
+    end.hear({ type: 'ping', token: 1 })
+    assert.deepEqual(end.flush(0, 19), [])
+    end.flush(0)
+    assert.deepEqual(end.frames.map(({ type }) => type), ['ack', 'pong'])
+  })
+
+  it('takes nothing that comes beside its path for a sign that this one is alive', () => {
+    const [end] = sessionPair()
+    end.session.write(bytes(10))
+    end.flush(0)
+    end.obey(end.session.attach(0, { synced: true, hasty: true }))
+    end.flush(0)
+    end.obey(end.session.wake(250))
+    end.obey(end.session.receive({ type: 'ack', received: 10, limit: 1_000 }, 300, true))
+    end.obey(end.session.receive({ type: 'pong', token: 1 }, 300, true))
+    end.obey(end.session.wake(750))
+    assert.deepEqual(end.said, ['dead'])
+  })
+})
+
 describe('A session that is told nonsense', () => {
   const TALE: ReadonlyArray<readonly [string, Reason, (end: SessionEnd) => void]> = [
     ['data with a gap', 'ERR_PROTOCOL', end => { end.hear({ type: 'data', offset: 1, bytes: bytes(1) }) }],

@@ -34,7 +34,8 @@ function weatherOf (random: Random): Weather {
     told: random.pick(['both', 'one']),
     holes: random.pick([0, 1, 2]),
     ways: random.pick(['both', 'one']),
-    unopened: random.pick([0, 1, 2])
+    unopened: random.pick([0, 1, 2]),
+    moves: random.pick([0, 0, 1, 3])
   }
 }
 
