@@ -215,7 +215,7 @@ export class Links {
   }
 
   #optionsFor (peer: PeerId, self: PeerId): PairOptions {
-    const { window, resumeTimeout, keepAlive, probeTimeout, handshakeTimeout } = this.#init.options
+    const { window, directWindow, resumeTimeout, keepAlive, probeTimeout, handshakeTimeout } = this.#init.options
     const capabilities = Capability.session | Capability.identity | (this.private ? Capability.secret : 0)
     return {
       name: self.toString(),
@@ -229,6 +229,7 @@ export class Links {
       stepTimeout: Math.ceil(handshakeTimeout / 2),
       totalTimeout: handshakeTimeout,
       window,
+      directWindow: Math.max(window, directWindow),
       initialLimit: window,
       resumeTimeout,
       keepAlive,

@@ -102,6 +102,13 @@ export interface StarInit {
    */
   directInterval?: number
   /**
+   * Bytes that may be on the way to us in each connection while it runs past the star, where only the two peers keep them; never
+   * less than `window`.
+   *
+   * @default 4_194_304
+   */
+  directWindow?: number
+  /**
    * The TCP port at which other peers may come; 0 takes any that is free. Node only.
    *
    * @default 0
@@ -143,7 +150,7 @@ export interface StarInit {
 /** The least that a number may be. */
 const LEAST: Partial<Record<keyof StarInit, number>> = {
   timeout: 1, retryMin: 1, retryMax: 1, window: 65_536, keepAlive: 1, probeTimeout: 1, handshakeTimeout: 1,
-  directTimeout: 1, directInterval: 1_000
+  directTimeout: 1, directInterval: 1_000, directWindow: 65_536
 }
 
 /** The least length of a secret, in characters or bytes. */
@@ -170,6 +177,7 @@ export const defaults: Required<Omit<StarInit, Optional>> = {
   direct: 'prefer',
   directTimeout: 15_000,
   directInterval: 60_000,
+  directWindow: 4_194_304,
   directPort: 0,
   directLoopback: false,
   directRelay: true,

@@ -62,7 +62,7 @@ export class PathTable {
     if (bytes.byteLength > path.budget) {
       path.lose(new StarError('ERR_BUDGET'))
     } else {
-      path.send(bytes)
+      path.send([bytes])
     }
   }
 

@@ -416,6 +416,9 @@ export class Peer {
     for (let chunk = link.session.flush(path.budget, now); chunk != null; chunk = link.session.flush(path.budget, now)) {
       path.send(chunk)
     }
+    if (link.session.relieved()) {
+      this.#links.get(link)?.connection.drain()
+    }
     this.#alarm.set(now)
   }
 

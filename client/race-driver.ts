@@ -23,8 +23,8 @@ export interface Channel {
   readonly rph: Uint8Array
   /** Bytes that the system has not taken yet. */
   readonly queued: number
-  /** Sends, sealed unless `plain` is true. Nothing when the path is gone. */
-  send (bytes: Uint8Array, plain?: boolean): void
+  /** Sends parts as one, sealed unless `plain` is true. Nothing when the path is gone. */
+  send (parts: readonly Uint8Array[], plain?: boolean): void
   pause (): void
   resume (): void
   /** Ends everything behind what was sent; the owner is told with `fail`. */
@@ -239,7 +239,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
       via: wire?.via ?? via,
       rph,
       get queued () { return wire?.queued ?? 0 },
-      send: (bytes, plain = false) => { this.#tell({ type: 'send', bytes, plain }) },
+      send: (parts, plain = false) => { this.#tell({ type: 'send', bytes: parts, plain }) },
       pause: () => { wire?.pause() },
       resume: () => { wire?.resume() },
       end: reason => { this.stop(reason) },

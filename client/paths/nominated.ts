@@ -1,8 +1,8 @@
 // The path that a rendezvous has nominated, as one that carries a link.
 //
-// What libp2p sends is sealed already, so the bytes of a `data` frame go as they are; all else, and so what they are and where
-// they belong, is sealed: who sits on the way can end the connection, as any TCP connection, and nothing else.
-import { dataStart } from '../../src/link/frame.ts'
+// What libp2p sends is sealed already, so `data` frames go as they are, and all others sealed: who sits on the way can end the
+// connection, as they can end any TCP connection, and nothing else.
+import { DATA_HEADER } from '../../src/link/frame.ts'
 import type { StarError } from '../../src/errors.ts'
 import type { PathKind } from '../../src/rendezvous/select.ts'
 import type { Channel, ChannelOwner } from '../race-driver.ts'
@@ -12,8 +12,6 @@ import type { Path, PathOwner } from './path.ts'
 const CHUNK = 524_288
 /** Bytes that may wait for the system before there is no budget. */
 const MAX_QUEUED = 524_288
-/** Data shorter than this is sealed: that costs less than a frame of its own. */
-const MIN_BARE = 1_024
 
 /** One end of a nominated path. */
 export class NominatedPath implements Path, ChannelOwner {
@@ -44,14 +42,19 @@ export class NominatedPath implements Path, ChannelOwner {
     return this.#full ? 0 : CHUNK
   }
 
-  send (bytes: Uint8Array): void {
-    const start = this.#sealed() ? bytes.byteLength : dataStart(bytes)
-    if (bytes.byteLength - start < MIN_BARE) {
-      this.#channel.send(bytes)
-    } else {
-      this.#channel.send(bytes.subarray(0, start))
-      this.#channel.send(bytes.subarray(start), true)
+  send (parts: readonly Uint8Array[]): void {
+    const [head, ...data] = parts
+    if (head == null) {
+      return
     }
+    if (data.length === 0 || this.#sealed()) {
+      return this.#channel.send(parts)
+    }
+    const start = head.byteLength - DATA_HEADER
+    if (start > 0) {
+      this.#channel.send([head.subarray(0, start)])
+    }
+    this.#channel.send([head.subarray(start), ...data], true)
   }
 
   release (): void {

@@ -14,8 +14,11 @@ export interface Path {
   readonly budget: number
   /** Says who is told; to be called before anything can come. */
   own (owner: PathOwner): void
-  /** Sends bytes, no more than {@link budget} of them; they must not be changed afterwards. */
-  send (bytes: Uint8Array): void
+  /**
+   * Sends parts one after the other, no more than {@link budget} bytes; they must not be changed afterwards. All but the first
+   * one are bytes of a `data` frame whose header the first one ends with.
+   */
+  send (parts: readonly Uint8Array[]): void
   /** From now on everything that comes is taken at once: until then no more comes than the path's own window. */
   release (): void
   /** Closes behind what was sent. {@link PathOwner.onGone} isn't called any more. */

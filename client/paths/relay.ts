@@ -1,4 +1,5 @@
 // A stream through a star as a path.
+import { concat } from 'uint8arrays/concat'
 import { StarError } from '../../src/errors.ts'
 import { Endpoint } from '../../src/pull-stream/endpoint.ts'
 import { MAX_CHUNK } from '../../src/pull-stream/protocol.ts'
@@ -35,8 +36,11 @@ export class RelayPath implements Path, StreamEnd {
     return budget
   }
 
-  send (bytes: Uint8Array): void {
-    this.#perform(this.#endpoint.write(bytes))
+  send (parts: readonly Uint8Array[]): void {
+    const [first, ...more] = parts
+    if (first != null) {
+      this.#perform(this.#endpoint.write(more.length === 0 ? first : concat([...parts])))
+    }
   }
 
   release (): void {

@@ -78,7 +78,7 @@ export class Duplex implements RendezvousConnection, ChannelOwner {
         await this.#write(item instanceof Uint8Array ? item : item.subarray())
       }
       this.#throwIfBroken()
-      this.#channel.send(END)
+      this.#channel.send([END])
       await this.#taken(0)
     } catch (cause) {
       // not waited for: a source that waits for its own input returns when that comes
@@ -183,7 +183,7 @@ export class Duplex implements RendezvousConnection, ChannelOwner {
   async #write (bytes: Uint8Array): Promise<void> {
     for (let offset = 0; offset < bytes.byteLength; offset += CHUNK) {
       await this.#taken(MAX_QUEUED)
-      this.#channel.send(bytes.subarray(offset, offset + CHUNK))
+      this.#channel.send([bytes.subarray(offset, offset + CHUNK)])
     }
   }
 

@@ -10,7 +10,6 @@
 //   ping       0x06   token:u32
 //   pong       0x07   token:u32                         the ping's
 import { concatBytes } from '@noble/hashes/utils.js'
-import { allocUnsafe } from 'uint8arrays/alloc'
 import { StarError, isReason } from '../errors.ts'
 import { MAX_MESSAGE } from './wire.ts'
 
@@ -70,22 +69,12 @@ export function writeDataHeader (target: Uint8Array, position: number, offset: n
   setOffset(target, position + HEADER, offset)
 }
 
-/** A chunk with other frames and the header of a `data` frame in place; its last `size` bytes are to be filled. */
-export function openData (before: Uint8Array, offset: number, size: number): Uint8Array {
-  const start = before.byteLength
-  const chunk = allocUnsafe(start + DATA_HEADER + size)
-  chunk.set(before)
-  writeDataHeader(chunk, start, offset, size)
-  return chunk
-}
-
-/** Where the bytes of the `data` frame begin in a chunk of a {@link Session}; at its end when it holds no `data` frame. */
-export function dataStart (chunk: Uint8Array): number {
-  let position = 0
-  while (position < chunk.byteLength && chunk[position] !== TYPES.data) {
-    position += HEADER + (getNumber(chunk, position) & 0xff_ffff)
-  }
-  return Math.min(chunk.byteLength, position + DATA_HEADER)
+/** Other frames, and behind them the header of a `data` frame of so many bytes. */
+export function withDataHeader (before: Uint8Array, offset: number, size: number): Uint8Array {
+  const head = new Uint8Array(before.byteLength + DATA_HEADER)
+  head.set(before)
+  writeDataHeader(head, before.byteLength, offset, size)
+  return head
 }
 
 /**
@@ -98,19 +87,22 @@ export class FrameReader {
   /** Bytes of the current `data` frame that are still to come, and where they belong. */
   #left = 0
   #offset = 0
+  /** Whether the current frame is bare. */
+  #bare = false
   #body: Uint8Array[] = []
   #bodyLength = 0
 
   /**
    * The frames that a chunk completes; throws {@link StarError} `ERR_PROTOCOL`, and then must not be used any more. A chunk that
-   * is `bare`, so that anybody may have changed it, may hold nothing but the bytes of a `data` frame.
+   * is `bare`, so that anybody may have changed it, may hold nothing but `data` frames.
    */
   read (chunk: Uint8Array, bare: boolean = false): Frame[] {
     const frames: Frame[] = []
     let position = 0
-    if (bare && chunk.byteLength > this.#left) {
-      throw new StarError('ERR_PROTOCOL', { detail: 'something bare that is no data' })
+    if (bare !== this.#bare && (this.#left > 0 || this.#headLength > 0)) {
+      throw new StarError('ERR_PROTOCOL', { detail: 'a frame of which a part is bare' })
     }
+    this.#bare = bare
     while (position < chunk.byteLength) {
       if (this.#left > 0) {
         const bytes = chunk.subarray(position, position + this.#left)
@@ -120,6 +112,9 @@ export class FrameReader {
         this.#offset += bytes.byteLength
         position += bytes.byteLength
         continue
+      }
+      if (bare && this.#headLength === 0 && chunk[position] !== TYPES.data) {
+        throw new StarError('ERR_PROTOCOL', { detail: 'a bare frame that is no data' })
       }
       position += this.#take(chunk, position, HEADER)
       if (this.#headLength < HEADER) {

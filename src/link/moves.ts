@@ -79,12 +79,12 @@ export class Moves {
 
   /** From now on this path carries the link. */
   enter (link: LinkState, path: Path, attachment: Attachment, now: number): void {
-    const hasty = path.handshake instanceof Adopted && path.handshake.direct
+    const direct = path.handshake instanceof Adopted && path.handshake.direct
     this.#attempts.outdate(path)
     link.path = path.id
     this.#search.found(now)
     this.#owner.emit({ do: 'note', link: link.id, what: 'path', path: path.id })
-    this.#session(link, link.session.attach(now, { ...attachment, hasty }))
+    this.#session(link, link.session.attach(now, { ...attachment, direct }))
     this.#attempts.abandon('resume', 'ERR_LINK_EXISTS')
   }
 

@@ -3,7 +3,8 @@
 import { concat } from 'uint8arrays/concat'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { StarError } from '../errors.ts'
-import { DATA_HEADER, encodeFrame, openData } from './frame.ts'
+import { DATA_HEADER, encodeFrame, withDataHeader } from './frame.ts'
+import { orNone, solid } from './parts.ts'
 import { Pulse } from './pulse.ts'
 import type { Frame } from './frame.ts'
 import type { PulseOptions } from './pulse.ts'
@@ -27,6 +28,8 @@ export type SessionOutput =
 export interface SessionOptions extends PulseOptions {
   /** Bytes that each direction may have on the way, whatever the other end allows. */
   readonly window: number
+  /** The same on a path past the star, where nothing is kept but at the two ends. As much as anywhere by default. */
+  readonly directWindow?: number
   /** Bytes that the other end allows before it says more. */
   readonly initialLimit: number
   /** How long a session lives without a path. */
@@ -39,8 +42,8 @@ export interface Attachment {
   readonly first?: boolean
   /** What the other end has of former paths is known, or will come on this one anyway: nothing is waited for. */
   readonly synced?: boolean
-  /** There is another way beside it: it is given up sooner. */
-  readonly hasty?: boolean
+  /** It goes past the star: it is given up sooner, for there is another way beside it, and may carry more. */
+  readonly direct?: boolean
 }
 
 /** A reader tells of what it took when it is this part of its window, or after {@link ACK_DELAY}. */
@@ -54,6 +57,8 @@ const ACK_DELAY = 100
 const MIN_FRAME = 16_384
 const MAX_FRAME = 262_144
 const ACK_SIZE = 20
+/** A writer that waits goes on when this part of the window is free: a little at a time costs more than it brings. */
+const RELIEF = 4
 /** Answers to probes that wait for a path that takes nothing; a peer that probes on is broken. */
 const MAX_CONTROL = 16
 
@@ -86,6 +91,8 @@ export class Session {
   #ended = false
   #toldReceived = 0
   #toldLimit: number
+  /** Bytes that each direction may have on the way on the path that there is. */
+  #window: number
   // what is to be sent beside data
   readonly #control: Uint8Array[] = []
   #ackDue = false
@@ -104,6 +111,7 @@ export class Session {
     this.#pulse = new Pulse(options)
     this.#limit = options.initialLimit
     this.#toldLimit = options.window
+    this.#window = options.window
   }
 
   /** `open`: has a path. `suspended`: has none, for now. */
@@ -126,7 +134,9 @@ export class Session {
     if (this.#fin !== 'open' || this.#state === 'closed') {
       return 0
     }
-    return Math.max(0, Math.min(this.#limit, this.#acked + this.#options.window) - this.#framed - this.#queue.byteLength)
+    const { byteLength } = this.#queue
+    const onTheWay = Math.min(this.#limit, this.#acked + this.#window) - this.#framed
+    return Math.max(0, Math.min(onTheWay, this.#options.window) - byteLength) // what waits here makes others wait, too
   }
 
   /** True while the half that we write is open. */
@@ -174,12 +184,13 @@ export class Session {
   }
 
   /** There is a path now: the first one, or another one. */
-  attach (now: number, { first = false, synced = first, hasty = false }: Attachment = {}): readonly SessionOutput[] {
+  attach (now: number, { first = false, synced = first, direct = false }: Attachment = {}): readonly SessionOutput[] {
     if (this.#state === 'closed') {
       return NOTHING
     }
     this.#state = 'open'
-    this.#pulse.start(now, hasty)
+    this.#window = direct ? this.#options.directWindow ?? this.#options.window : this.#options.window
+    this.#pulse.start(now, direct)
     this.#control.length = 0
     this.#frameBytes = MIN_FRAME
     this.#sent = this.#acked
@@ -226,9 +237,17 @@ export class Session {
     return [{ do: 'flush' }]
   }
 
-  /** Says that a writer waits for room; `writable` comes when there is some. */
+  /** Says that a writer waits for room; `writable` comes when there is some, or {@link relieved} says so. */
   want (): void {
     this.#wanting = true
+  }
+
+  /** Whether there is room again for a writer that waits; to be asked after {@link flush}, and said once. */
+  relieved (): boolean {
+    const { room } = this
+    const isRelieved = this.#wanting && room > 0 && (room >= this.#options.window / RELIEF || this.drained)
+    this.#wanting &&= !isRelieved
+    return isRelieved
   }
 
   /** Ends the half that we write, behind all that was written. */
@@ -325,17 +344,17 @@ export class Session {
   }
 
   /**
-   * What is to be sent now, at most `budget` bytes in one piece each; to be called again while it returns something and the path
-   * takes more.
+   * What is to be sent now, at most `budget` bytes in all; to be called again while it returns something and the path takes more.
+   * The first part holds whole frames, the last of which may be the header of a `data` frame whose bytes are all other parts.
    */
-  flush (budget: number, now: number): Uint8Array | undefined {
+  flush (budget: number, now: number): readonly Uint8Array[] | undefined {
     if (this.#state === 'suspended' || budget <= 0) {
       return undefined
     }
     const control = this.#takeControl(budget)
     const left = budget - control.byteLength
     if (this.#resetting || !this.#synced) {
-      return emptyIsNone(control)
+      return orNone(control)
     }
     const room = Math.min(this.#frameBytes, left - DATA_HEADER)
     const again = Math.min(this.#framed - this.#sent, room)
@@ -345,9 +364,9 @@ export class Session {
       return again > 0 ? this.#again(control, again) : this.#fresh(control, fresh, now)
     }
     if (this.#fin === 'asked' && this.#queue.byteLength === 0 && this.#sent === this.#framed && left >= DATA_HEADER) {
-      return concat([control, this.#finish(now)])
+      return [concat([control, this.#finish(now)])]
     }
-    return emptyIsNone(control)
+    return orNone(control)
   }
 
   #takeControl (budget: number): Uint8Array {
@@ -367,30 +386,25 @@ export class Session {
     return frames.length > 1 ? concat(frames, size) : frames[0] ?? NO_BYTES
   }
 
-  /** Puts a frame around bytes of the queue, behind the control frames: the one copy that sending costs is kept. */
-  #fresh (control: Uint8Array, size: number, now: number): Uint8Array {
-    const chunk = openData(control, this.#sent, size)
-    const bytes = chunk.subarray(chunk.byteLength - size)
-    let position = 0
-    for (const part of this.#queue.sublist(0, size)) {
-      bytes.set(part, position)
-      position += part.byteLength
-    }
+  /** Bytes of the queue, behind the control frames and the header; they are kept as they are. */
+  #fresh (control: Uint8Array, size: number, now: number): readonly Uint8Array[] {
+    const head = withDataHeader(control, this.#sent, size)
+    const parts = solid([...this.#queue.sublist(0, size)], size)
     this.#queue.consume(size)
     this.#starts(now)
-    this.#kept.append(bytes)
+    this.#kept.appendAll(parts)
     this.#framed += size
     this.#sent = this.#framed
-    return chunk
+    return [head, ...parts]
   }
 
   /** Bytes that were sent on a former path. */
-  #again (control: Uint8Array, size: number): Uint8Array {
-    const chunk = openData(control, this.#sent, size)
-    chunk.set(this.#kept.subarray(this.#sent - this.#acked, this.#sent - this.#acked + size), chunk.byteLength - size)
+  #again (control: Uint8Array, size: number): readonly Uint8Array[] {
+    const from = this.#sent - this.#acked
+    const head = withDataHeader(control, this.#sent, size)
     this.#sent += size
     this.#resentBytes += size
-    return chunk
+    return [head, ...this.#kept.sublist(from, from + size)]
   }
 
   #finish (now: number): Uint8Array {
@@ -459,8 +473,7 @@ export class Session {
       this.#synced = true
       outputs.push({ do: 'flush' })
     }
-    if (this.#wanting && this.room > 0) {
-      this.#wanting = false
+    if (this.relieved()) {
       outputs.push({ do: 'writable' })
     }
     return [...outputs, ...this.#closedIfOver()]
@@ -480,13 +493,13 @@ export class Session {
     this.#ackDue = false
     this.#ackAt = undefined
     this.#toldReceived = this.#received
-    this.#toldLimit = this.#consumed + this.#options.window
+    this.#toldLimit = Math.max(this.#toldLimit, this.#consumed + this.#window)
     return encodeFrame({ type: 'ack', received: this.#toldReceived, limit: this.#toldLimit })
   }
 
   #tellSoon (): readonly SessionOutput[] {
-    const step = this.#options.window / ACK_FRACTION
-    const limit = this.#consumed + this.#options.window
+    const step = this.#window / ACK_FRACTION
+    const limit = this.#consumed + this.#window
     if (!this.#ackDue && (limit - this.#toldLimit >= step || this.#received - this.#toldReceived >= step)) {
       this.#ackDue = true
       return [{ do: 'flush' }]
@@ -502,8 +515,4 @@ export class Session {
   #fault (detail: string): readonly SessionOutput[] {
     return this.reset(new StarError('ERR_PROTOCOL', { detail }))
   }
-}
-
-function emptyIsNone (bytes: Uint8Array): Uint8Array | undefined {
-  return bytes.byteLength === 0 ? undefined : bytes
 }

@@ -8,6 +8,7 @@
 // long closes the path with 4000. `disregarded` is a path whose nominator has nominated another one: it is kept for a while, so
 // that the other end is the one that closes it, and what comes on it counts for nothing.
 import { equalBytes } from '@noble/ciphers/utils.js'
+import { concat } from 'uint8arrays/concat'
 import { StarError } from '../errors.ts'
 import { CloseCode, lostError } from './close.ts'
 import { FrameReader, MAX_FRAME, MAX_HANDSHAKE_FRAME, TAG, toFrame } from './frame.ts'
@@ -28,8 +29,11 @@ export type PathEvent =
   | { readonly type: 'bytes', readonly bytes: Uint8Array }
   /** At the nominator: this is the path. */
   | { readonly type: 'nominate' }
-  /** Send this on a nominated path, in one frame; not sealed when `plain` is true and both ends have agreed to that. */
-  | { readonly type: 'send', readonly bytes: Uint8Array, readonly plain?: boolean }
+  /**
+   * Send this on a nominated path, or these parts, in one frame; not sealed when `plain` is true and both ends have agreed to
+   * that.
+   */
+  | { readonly type: 'send', readonly bytes: Uint8Array | readonly Uint8Array[], readonly plain?: boolean }
   /** At the nominator: another path is it. */
   | { readonly type: 'disregard' }
   /** Close it, for this reason. */
@@ -85,6 +89,7 @@ export type PathState = State['name']
 /** Milliseconds for which the nominator keeps the paths that it did not nominate. */
 export const DISREGARDED_TIME = 15_000
 
+const NONE = new Uint8Array()
 const CLOSED: State = { name: 'closed' }
 
 /** One path at one end. */
@@ -143,7 +148,7 @@ export class Path implements Machine<PathEvent, PathOutput> {
       case 'written': return this.#leave(now)
       case 'bytes': return this.#read(event.bytes, now)
       case 'nominate': return this.#nominate()
-      case 'send': return this.#send(event.bytes, event.plain === true)
+      case 'send': return this.#send('byteLength' in event.bytes ? [event.bytes] : event.bytes, event.plain === true)
       case 'disregard': return this.#disregard()
       case 'close': return this.#close(event.code)
       case 'lost': return this.#lost(event.code)
@@ -289,17 +294,20 @@ export class Path implements Machine<PathEvent, PathOutput> {
     return this.#state.name === 'new' ? this.#close(CloseCode.normal) : { name: 'disregarded' }
   }
 
-  #send (bytes: Uint8Array, plain: boolean): State {
+  #send (parts: readonly Uint8Array[], plain: boolean): State {
     if (this.#state.name !== 'nominated') {
       return this.#refuse('it is not nominated')
     }
     if (plain && !this.#options.plain) {
       return this.#refuse('all that is sent on it is to be sealed')
     }
-    if (bytes.byteLength > MAX_FRAME - TAG || (plain && bytes.byteLength === 0)) {
-      return this.#refuse(`${bytes.byteLength} bytes are no frame`)
+    const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    if (size > MAX_FRAME - TAG || (plain && size === 0)) {
+      return this.#refuse(`${size} bytes are no frame`)
     }
-    this.#outputs.push({ do: 'send', frame: plain ? toFrame([bytes], true) : toFrame(this.#keys.seal(bytes), false) })
+    const [first = NONE] = parts
+    const frame = plain ? toFrame(parts, true) : toFrame(this.#keys.seal(parts.length === 1 ? first : concat([...parts])), false)
+    this.#outputs.push({ do: 'send', frame })
     return this.#state
   }
 

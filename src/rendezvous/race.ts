@@ -41,7 +41,7 @@ export type RaceEvent =
   /** At the nominator: nominate now, this path or the best one. */
   | { readonly type: 'nominate', readonly path?: number }
   /** Send this on the nominated path. */
-  | { readonly type: 'send', readonly bytes: Uint8Array, readonly plain?: boolean }
+  | { readonly type: 'send', readonly bytes: Uint8Array | readonly Uint8Array[], readonly plain?: boolean }
   /** Close everything, the nominated path with this code. */
   | { readonly type: 'close', readonly code: number }
   | { readonly type: 'wake' }

@@ -133,7 +133,7 @@ describe('a star that means harm', () => {
     await connection.close()
     await until(() => a.links.status().length === 0 && b.links.status().length === 0)
     const answers = heard.dialled.splice(0)
-    evil.answer = speaker => { answers.forEach(bytes => { speaker.path.send(bytes) }) }
+    evil.answer = speaker => { answers.forEach(bytes => { speaker.path.send([bytes]) }) }
     await assert.rejects(stage.dial(a, b, {}, evil.address))
     assert.deepEqual(a.links.status(), [])
     await replay(evil, b.id, a.id, heard.dialler)

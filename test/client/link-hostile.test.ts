@@ -43,8 +43,8 @@ describe('a stranger who speaks of links', () => {
       await speaker.hears('server_status')
       await speaker.hears('server_challenge')
     },
-    'in the middle of a frame': async (speaker: Speaker) => { speaker.path.send(Uint8Array.of(1, 0, 0)) },
-    'in the middle of its name': async (speaker: Speaker) => { speaker.path.send(Uint8Array.of(1, 0, 0, 100, 1, 2, 3)) }
+    'in the middle of a frame': async (speaker: Speaker) => { speaker.path.send([Uint8Array.of(1, 0, 0)]) },
+    'in the middle of its name': async (speaker: Speaker) => { speaker.path.send([Uint8Array.of(1, 0, 0, 100, 1, 2, 3)]) }
   })) {
     it(`is given up when it stalls ${step}`, async () => {
       const a = await stage.node({ handshakeTimeout: 400 })
@@ -65,7 +65,7 @@ describe('a stranger who speaks of links', () => {
     const speaker = stranger.dial(a.id)
     const drip = setInterval(() => {
       if (speaker.gone == null) {
-        speaker.path.send(Uint8Array.of(1)) // a frame of 65,793 bytes, one by one
+        speaker.path.send([Uint8Array.of(1)]) // a frame of 65,793 bytes, one by one
       }
     }, 50)
     await speaker.ended().finally(() => { clearInterval(drip) })

@@ -428,11 +428,11 @@ export class LinkNode {
   /** Sends what there is to send; the last of a session goes out whatever the path takes. */
   #flush ({ link: { session, path } }: Talk, last: boolean): void {
     while (path != null && this.paths.has(path)) {
-      const chunk = session.flush(last ? Infinity : this.#ports.budget(path), this.#now)
-      if (chunk == null) {
+      const parts = session.flush(last ? Infinity : this.#ports.budget(path), this.#now)
+      if (parts == null) {
         return
       }
-      this.#ports.perform({ do: 'send', path, bytes: chunk })
+      this.#ports.perform({ do: 'send', path, bytes: concatBytes(...parts) })
     }
   }
 }

@@ -52,7 +52,7 @@ export class Speaker extends Watched {
   }
 
   frame (frame: Exclude<Frame, { type: 'data' }>): void {
-    this.path.send(encodeFrame(frame))
+    this.path.send([encodeFrame(frame)])
   }
 
   /** Sends any bytes, as there is room for them; stops when the stream is over. */
@@ -61,7 +61,7 @@ export class Speaker extends Watched {
       await this.when('room', () => this.gone != null || this.path.budget > 0, ms)
       const size = Math.min(bytes.byteLength - position, this.path.budget)
       if (this.gone == null) {
-        this.path.send(bytes.subarray(position, position + size))
+        this.path.send([bytes.subarray(position, position + size)])
       }
       position += size
     }

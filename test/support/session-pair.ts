@@ -1,4 +1,5 @@
 // Two sessions joined without delay, and an account of what they say: for tests that look at single frames and single moments.
+import { concatBytes } from '@noble/hashes/utils.js'
 import { FrameReader } from '../../src/link/frame.ts'
 import { Session } from '../../src/link/session.ts'
 import type { StarError } from '../../src/errors.ts'
@@ -60,8 +61,9 @@ export class SessionEnd {
   /** All that it has to send now. */
   flush (now: number, budget = Infinity): Uint8Array[] {
     const chunks: Uint8Array[] = []
-    const next = (): Uint8Array | undefined => this.open ? this.session.flush(budget, now) : undefined
-    for (let chunk = next(); chunk != null; chunk = next()) {
+    const next = (): readonly Uint8Array[] | undefined => this.open ? this.session.flush(budget, now) : undefined
+    for (let parts = next(); parts != null; parts = next()) {
+      const chunk = concatBytes(...parts)
       chunks.push(chunk)
       this.sentBytes += chunk.byteLength
       this.frames.push(...this.#sent.read(chunk))

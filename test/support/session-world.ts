@@ -263,10 +263,11 @@ export class SessionWorld {
     }
     let inFlight = way.reduce((sum, { byteLength }) => sum + byteLength, 0)
     for (;;) {
-      const chunk = session.flush(last ? Infinity : carrier.capacity - inFlight, this.now)
-      if (chunk == null) {
+      const parts = session.flush(last ? Infinity : carrier.capacity - inFlight, this.now)
+      if (parts == null) {
         return
       }
+      const chunk = concatBytes(...parts)
       inFlight += chunk.byteLength
       if (!carrier.swallows) {
         way.push(chunk)

@@ -8,6 +8,8 @@ import type { Wire, WireOwner } from '../wire.ts'
 
 /** Milliseconds of silence after which the system asks whether the other end is still there. */
 const KEEP_ALIVE = 30_000
+/** What is shorter than this in all is sent as one piece: a copy of it costs less than a list for the system. */
+const SMALL = 4_096
 
 /** Where to connect to. */
 export interface TcpTarget {
@@ -61,16 +63,17 @@ export class TcpWire implements Wire {
 
   send (parts: readonly Uint8Array[]): void {
     const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    const pieces = size < SMALL ? [Buffer.concat(parts, size)] : parts
     this.#queued += size
     this.#cork()
-    parts.forEach((part, index) => {
-      this.#socket.write(part, index < parts.length - 1 ? undefined : error => {
+    for (const [index, piece] of pieces.entries()) {
+      this.#socket.write(piece, index < pieces.length - 1 ? undefined : error => {
         if (error == null) { // otherwise `close` follows
           this.#queued -= size
           this.#owner?.onTaken()
         }
       })
-    })
+    }
   }
 
   pause (): void {

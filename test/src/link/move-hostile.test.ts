@@ -37,8 +37,7 @@ describe('On a path made beside a link', () => {
     ['an acknowledgement', encodeFrame({ type: 'ack', received: 30, limit: 1_000_000 })],
     ['a reset', encodeFrame({ type: 'reset', error: LOST })],
     ['an end', encodeFrame({ type: 'fin', offset: 30 })],
-    ['the beginning of a frame', encodeFrame({ type: 'ping', token: 1 }).subarray(0, 2)],
-    ['a whole data frame', dataFrame(30, new Uint8Array(5))]
+    ['the beginning of a frame', encodeFrame({ type: 'ping', token: 1 }).subarray(0, 2)]
   ]
   for (const [what, chunk] of BARE) {
     it(`${what} that nothing proves ends the path, not the link, before a move, in it and after it`, () => {
@@ -55,22 +54,27 @@ describe('On a path made beside a link', () => {
     })
   }
 
-  it('data may be bare, but only the bytes that a frame has announced', () => {
-    const { at, z, a } = linked()
-    const next = at.make(a, z)
-    at.settle()
-    const { talk: writer } = z.node
-    assert(writer != null)
-    const frame = dataFrame(writer.sent, writer.next(20))
-    at.feed(a, { type: 'bytes', path: next, chunk: frame.subarray(0, 12) })
-    at.feed(a, { type: 'bytes', path: next, chunk: frame.subarray(12, 22), bare: true })
-    const received = writer.sent - 10
-    assert.deepEqual([a.node.talk?.received, a.node.faults], [received, []])
-    at.feed(a, { type: 'bytes', path: next, chunk: new Uint8Array(11), bare: true })
-    assert.deepEqual([a.node.talk?.received, a.node.talk?.over, a.node.paths.size], [received, false, 0])
-    at.feed(a, { type: 'bytes', path: next, chunk: new Uint8Array(11), bare: true }) // of a path that is gone
-    assert.deepEqual(a.node.faults, [])
-  })
+  for (const [what, rest] of [['ends', false], ['begins', true]] as const) {
+    it(`data frames may be bare, cut anywhere, but none that ${what} with what is proved`, () => {
+      const { at, z, a } = linked()
+      const next = at.make(a, z)
+      at.settle()
+      const { talk: writer } = z.node
+      assert(writer != null)
+      const whole = dataFrame(writer.sent, writer.next(20))
+      for (const piece of [whole.subarray(0, 2), whole.subarray(2, 14), whole.subarray(14)]) {
+        at.feed(a, { type: 'bytes', path: next, chunk: piece, bare: true })
+      }
+      assert.deepEqual([a.node.talk?.received, a.node.faults], [writer.sent, []])
+      const received = writer.sent
+      const broken = dataFrame(writer.sent, writer.next(20))
+      at.feed(a, { type: 'bytes', path: next, chunk: broken.subarray(0, 5), bare: !rest })
+      at.feed(a, { type: 'bytes', path: next, chunk: broken.subarray(5), bare: rest })
+      assert.deepEqual([a.node.talk?.received, a.node.talk?.over, a.node.paths.size], [received, false, 0])
+      at.feed(a, { type: 'bytes', path: next, chunk: new Uint8Array(11), bare: true }) // of a path that is gone
+      assert.deepEqual(a.node.faults, [])
+    })
+  }
 
   it('a reset as the first word ends the link', () => {
     const { at, z, a } = linked()

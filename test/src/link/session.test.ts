@@ -293,7 +293,7 @@ describe('A session that may be moved', () => {
     const [end] = sessionPair()
     end.session.write(bytes(10))
     end.flush(0)
-    end.obey(end.session.attach(0, { synced: true, hasty: true }))
+    end.obey(end.session.attach(0, { synced: true, direct: true }))
     end.flush(0)
     end.obey(end.session.wake(250))
     end.obey(end.session.receive({ type: 'ack', received: 10, limit: 1_000 }, 300, true))
