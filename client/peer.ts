@@ -382,7 +382,7 @@ export class Peer {
           this.#feed({ type: 'dead', link })
           break
         case 'closed':
-          this.#flush(link)
+          this.#flush(link, true)
           this.#links.delete(link)
           if (output.error != null) {
             breakOff(record?.libp2p, output.error)
@@ -406,15 +406,16 @@ export class Peer {
     }
   }
 
-  #flush (link: Link): void {
+  #flush (link: Link, last: boolean = false): void {
     const path = this.#paths.get(link.path)?.path
     if (path == null) {
       return
     }
     path.release()
     const now = performance.now()
-    for (let chunk = link.session.flush(path.budget, now); chunk != null; chunk = link.session.flush(path.budget, now)) {
-      path.send(chunk)
+    const next = (): readonly Uint8Array[] | undefined => link.session.flush(last ? path.reserve : path.budget, now)
+    for (let parts = next(); parts != null; parts = next()) {
+      path.send(parts)
     }
     if (link.session.relieved()) {
       this.#links.get(link)?.connection.drain()

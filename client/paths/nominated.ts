@@ -42,6 +42,10 @@ export class NominatedPath implements Path, ChannelOwner {
     return this.#full ? 0 : CHUNK
   }
 
+  get reserve (): number {
+    return CHUNK
+  }
+
   send (parts: readonly Uint8Array[]): void {
     const [head, ...data] = parts
     if (head == null) {

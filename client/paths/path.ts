@@ -12,6 +12,8 @@ export interface Path {
   readonly via: string
   /** Bytes that {@link send} takes now, in one piece. */
   readonly budget: number
+  /** The same for the last words of a link, for which some is kept back. */
+  readonly reserve: number
   /** Says who is told; to be called before anything can come. */
   own (owner: PathOwner): void
   /**

@@ -2,11 +2,14 @@
 import { concat } from 'uint8arrays/concat'
 import { StarError } from '../../src/errors.ts'
 import { Endpoint } from '../../src/pull-stream/endpoint.ts'
-import { MAX_CHUNK } from '../../src/pull-stream/protocol.ts'
+import { CHUNK_COST, MAX_CHUNK } from '../../src/pull-stream/protocol.ts'
 import type { EndpointOutput } from '../../src/pull-stream/endpoint.ts'
 import type { Kind, Side } from '../../src/pull-stream/protocol.ts'
 import type { Path, PathOwner } from './path.ts'
 import type { StreamEnd, StreamSlot } from '../star.ts'
+
+/** Credit that is kept for the last words of a link: a chunk of some dozen bytes. */
+const LAST_WORDS = CHUNK_COST + 64
 
 /** A path through a star. */
 export class RelayPath implements Path, StreamEnd {
@@ -29,11 +32,15 @@ export class RelayPath implements Path, StreamEnd {
   }
 
   get budget (): number {
-    const budget = Math.min(this.#endpoint.credit, MAX_CHUNK)
+    const budget = Math.max(0, this.reserve - LAST_WORDS)
     if (budget === 0) {
       this.#endpoint.want()
     }
     return budget
+  }
+
+  get reserve (): number {
+    return Math.min(this.#endpoint.credit, MAX_CHUNK)
   }
 
   send (parts: readonly Uint8Array[]): void {
