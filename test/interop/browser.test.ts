@@ -8,14 +8,16 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { star } from '../../client/index.ts'
 import { createTestStar } from '../../server/testing.ts'
-import { createNode, nextEvent, whenNode } from '../support/nodes.ts'
+import { createNode, nextEvent, until, whenNode } from '../support/nodes.ts'
 import { root } from '../support/root.ts'
 import { skipUnless } from './needs.ts'
 import type { ChildProcess } from 'node:child_process'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { PeerInfo, Stream } from '@libp2p/interface'
+import type { Star } from '../../client/index.ts'
 import type { TestStar } from '../../server/testing.ts'
 import type { Node } from '../support/nodes.ts'
 
@@ -45,6 +47,7 @@ describe('a browser on the star', function () {
   let server: TestStar
   let web: Server
   let node: Node
+  let made: Star
   let browser: ChildProcess
   let profile: string
 
@@ -52,7 +55,8 @@ describe('a browser on the star', function () {
     skipUnless(this, existsSync(CHROMIUM), CHROMIUM, 'apt-get install chromium')
     const script = await bundle()
     server = await createTestStar()
-    node = await createNode([server.address])
+    made = star()
+    node = await createNode([server.address], {}, { transports: [made.transport], peerDiscovery: [made.discovery] })
     await node.handle(ECHO, (stream: Stream) => {
       stream.addEventListener('message', event => { stream.send(event.data) })
     })
@@ -84,7 +88,7 @@ describe('a browser on the star', function () {
     }
   })
 
-  it('is discovered, connects, echoes a megabyte over the star, and answers a ping', async () => {
+  it('is discovered, connects, echoes a megabyte over the star, answers a ping, and moves to the raw relay', async () => {
     const discovered = await nextEvent<CustomEvent<PeerInfo>>(node, 'peer:discovery', () => true, 60_000)
     await whenNode(node, 'connection:open', () => node.getConnections(discovered.detail.id).length > 0, 60_000)
     // the page reports what its echo came to in a stream of its own
@@ -98,6 +102,9 @@ describe('a browser on the star', function () {
       })
     })
     assert.equal(report, 'echoed 1048576 bytes, all equal')
+    await node.services.ping.ping(discovered.detail.id)
+    // a browser has no TCP: the connection moves to the raw relay, and goes on there
+    await until(() => made.explain(discovered.detail.id).links[0]?.path?.kind === 'relay-ws', 20_000)
     await node.services.ping.ping(discovered.detail.id)
   })
 })
