@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../failure.ts'
 import { withNode } from '../options.ts'
-import { ping } from '../pinger.ts'
+import { PathWatch, ping } from '../pinger.ts'
 import { aborted, run, unlessAborted } from '../run.ts'
 import { SEND_PROTOCOL } from '../transfer/wire.ts'
 import { Inbox } from './receive.ts'
@@ -95,8 +95,10 @@ async function sender (options: DemoNodeOptions, context: RoleContext): Promise<
   await using node = await startNode(options, { listen: true, signal })
   const discovered = discover(node, context)
   introduce(node, context)
+  const peer = await discovered
+  using _watch = new PathWatch(node.events, peer.toString(), change => { output.tell('path', { ...change }) })
   // under the address that the star told
-  const connection = await node.libp2p.dial(await discovered, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
+  const connection = await node.libp2p.dial(peer, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
   await lifeline.next()
   for (let seq = 1; seq <= PINGS; seq++) {
     output.tell('pong', { seq, ms: await ping(connection, signal) })

@@ -59,12 +59,14 @@ async function play (size: number, dir: string, { signal, output }: Context): Pr
   await mkdir(out)
   const made = await makeFile(file, size, signal)
 
+  // there may be no other address than loopback on this machine
+  const common = ['--star', address, '--direct-loopback']
   output.tell('nodes', {}, '\nTwo libp2p nodes on it:')
-  await using ada = new Player('receiver', ['--star', address, '--out', out], event => { show.hear('Ada', ada.pid, event) })
+  await using ada = new Player('receiver', [...common, '--out', out], event => { show.hear('Ada', ada.pid, event) })
   await ada.until('listening', signal)
-  await using bob = new Player('sender', ['--star', address, '--file', file], event => { show.hear('Bob', bob.pid, event) })
+  await using bob = new Player('sender', [...common, '--file', file], event => { show.hear('Bob', bob.pid, event) })
   await Promise.all([ada.until('discovered', signal), bob.until('discovered', signal)])
-  output.tell('pings', {}, '\nBob pings Ada through the star, encrypted end to end:')
+  output.tell('pings', {}, '\nBob pings Ada, encrypted end to end:')
   bob.go()
   await bob.until('pinged', signal)
   output.tell('file', { size }, `\nBob sends Ada a file of ${formatBytes(size)} of random bytes:`)
@@ -107,6 +109,9 @@ class Show {
         return this.#output.tell('node', { node, pid, ...fields }, `  ${node}, process ${pid}: ${String(peer)}`)
       case 'discovered':
         return this.#output.tell(event, { node, ...fields }, `  ${node} has discovered ${this.#names.get(peer) ?? String(peer)}`)
+      case 'path':
+        return this.#output.tell(event, { node, ...fields },
+          `  their connection has moved: ${String(fields['from'])} → ${String(fields['to'])} (${String(fields['via'])})`)
       case 'pong':
         return this.#output.tell(event, { node, ...fields },
           `  seq=${Number(fields['seq'])} time=${Number(fields['ms']).toFixed(2)} ms`)
