@@ -9,6 +9,7 @@ import { cuts } from './cases/cuts.ts'
 import { direct } from './cases/direct.ts'
 import { idle } from './cases/idle.ts'
 import { joins } from './cases/joins.ts'
+import { moves } from './cases/moves.ts'
 import { pairs } from './cases/pairs.ts'
 import { past } from './cases/past.ts'
 import { relay } from './cases/relay.ts'
@@ -19,7 +20,7 @@ import type { Result, Settings } from './harness.ts'
 import { summarise } from './profile.ts'
 import { json, machine, markdown } from './report.ts'
 
-const CASES = [throughput, past, relay, pairs, dial, direct, cuts, joins, idle, stall, churn, announcements]
+const CASES = [throughput, past, relay, pairs, dial, direct, moves, cuts, joins, idle, stall, churn, announcements]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -129,6 +129,39 @@ export class Ends {
   }
 
   /** Milliseconds from the loss of a path until a round trip begun then is over. */
+  /** Moves the connection so many times while a flood runs, or while it doesn't; the longest round trip of each time. */
+  async move (count: number, bytes: number): Promise<number[]> {
+    const link = this.#links[0]!
+    const longest: number[] = []
+    for (let i = 0; i < count; i++) {
+      const moved = bytes === 0 ? this.#pingsUntil(link.move!()) : this.flood(bytes, true).then(({ rtts }) => rtts)
+      if (bytes > 0) {
+        await sleep(50)
+        await link.move!()
+      }
+      longest.push(Math.max(...await moved))
+      link.cut!()
+      await this.ping(5)
+    }
+    return longest
+  }
+
+  /** Moves the connection, for good. */
+  async leave (): Promise<void> {
+    await this.#links[0]!.move!()
+  }
+
+  async #pingsUntil (done: Promise<void>): Promise<number[]> {
+    const pinger = new Pinger(await this.#links[0]!.open(), 32)
+    const rtts: number[] = []
+    let over = false
+    const end = done.finally(() => { over = true })
+    for (let after = 0; after < 3; after += over ? 1 : 0) rtts.push(await pinger.ping())
+    await end
+    await pinger.close()
+    return rtts
+  }
+
   async cut (peer: string, count: number): Promise<number[]> {
     let link = this.#links[0]!
     let pinger = new Pinger(await link.open(), 32)

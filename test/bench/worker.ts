@@ -32,6 +32,10 @@ const commands = {
     await ends.direct(server, peer, patience),
   /** Gives up the path to that peer so many times; milliseconds until something got through again. */
   cut: async (peer: string, count: number): Promise<number[]> => await ends.cut(peer, count),
+  /** Moves the connection so many times, while so many bytes are sent or none; the longest round trip meanwhile of each time. */
+  move: async (count: number, bytes: number): Promise<number[]> => await ends.move(count, bytes),
+  /** Moves the connection past the server, for good. */
+  leave: async (): Promise<void> => await ends.leave(),
   /** Dials and closes so many times, several at once. */
   churn: async (peer: string, count: number, atOnce: number): Promise<number> => await ends.churn(peer, count, atOnce),
   /** Joins and leaves so many times, several at once, and gives the milliseconds. */

@@ -3,6 +3,7 @@ import type { Rival } from './types.ts'
 
 const LOAD: Record<string, () => Promise<Rival>> = {
   'star': async () => (await import('./star.ts')).star,
+  'star-move': async () => (await import('./star.ts')).starMove,
   'star-moving': async () => (await import('./star.ts')).starMoving,
   'star-direct': async () => (await import('./star.ts')).starDirect,
   'star-direct-sealed': async () => (await import('./star.ts')).starDirectSealed,

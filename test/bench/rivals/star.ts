@@ -3,6 +3,7 @@ import { createLibp2p } from 'libp2p'
 import { star as createStar } from '../../../client/index.ts'
 import { common, end, happened, isPeer } from './libp2p.ts'
 import { startServer } from './star-server.ts'
+import type { PeerId } from '@libp2p/interface'
 import type { LinkEvent, StarInit } from '../../../client/index.ts'
 import type { Links } from '../../../client/links.ts'
 import type { Rival } from './types.ts'
@@ -14,6 +15,51 @@ const PATIENCE = 10_000
 const LOOPBACK: StarInit = { directLoopback: true, offerAddress: ({ ip }) => ip === '127.0.0.1' }
 /** No way past the star. */
 const NOWHERE: StarInit = { offerAddress: () => false }
+
+/** A connection that moves when it is told to. */
+export const starMove: Rival = {
+  name: 'star-move',
+  about: 'libp2p nodes with Noise and Yamux through our star, whose connection moves to TCP over loopback when the bench says so',
+  like: 'star',
+  startServer,
+
+  startEnd: async (server, options) => {
+    let open = options.listen !== false
+    let links: Links | undefined
+    const { transport, events } = createStar({
+      directLoopback: true, directRelay: false, offerAddress: ({ ip }) => open && ip === '127.0.0.1', dialAddress: () => open
+    })
+    const node = await createLibp2p({
+      ...await common(options),
+      addresses: { listen: options.listen === false ? [] : [server] },
+      transports: [components => {
+        const made = transport(components)
+        links = made.links
+        return made
+      }]
+    })
+    const cut = (peer: PeerId): void => {
+      open = false
+      links?.drop(peer.toString())
+    }
+    const made = await end(node, `${server}/p2p/${node.peerId.toString()}`, options, cut)
+    const move = async (peer: string): Promise<void> => {
+      const there = happened<LinkEvent>(listener => { events.addEventListener('link', listener) }, ({ what, path }) => {
+        return what === 'path' && path?.kind === 'tcp'
+      }, AbortSignal.timeout(PATIENCE))
+      open = true
+      await links?.upgrades.try(peer, ['tcp']) // or a try of its own is just under way
+      await there
+    }
+    return {
+      ...made,
+      dial: async peer => {
+        const link = await made.dial(peer)
+        return { ...link, move: async () => { await move(peer.split('/p2p/').at(-1) ?? '') } }
+      }
+    }
+  }
+}
 
 /** `kind`: a dial is through only when the link runs on such a path. */
 function contender (name: string, about: string, init: StarInit, kind?: string): Rival {

@@ -13,6 +13,8 @@ export interface Channel {
 /** A connection to one peer; where a contender knows only streams, each `open` after the first one dials again. */
 export interface Link {
   open: () => Promise<Channel>
+  /** Moves the connection past the server, resolves when it is there; where it can't move, there is none. */
+  move?: () => Promise<void>
   /** Gives the path under the connection up; where a connection doesn't outlive its path, there is none. */
   cut?: () => void
   close: () => Promise<void>
