@@ -9,8 +9,8 @@ export const moves: Case = {
   title: 'A connection that moves',
   about: ({ quick }) => `${count(quick)} times a round a connection moves from the star to TCP, and back again: the longest ` +
     'round trip of 32 bytes from before the move until after it, with nothing else on the connection, and in the middle of a ' +
-    'flood of 64 MiB; beside it the longest one in such a flood through the star alone. Then what a flood costs the star before ' +
-    'the move and after it.',
+    'flood of 64 MiB; beside it the longest one in such a flood through the star alone. Then what a flood costs the star ' +
+    'before the move and after it.',
   rivals: ['star-move'],
   columns: [
     { key: 'idle50', title: 'longest RTT of a move p50 ms', better: 'less' },
