@@ -71,6 +71,8 @@ interface Attempt {
   readonly via: string
   wire: Wire | undefined
   timer: ReturnType<typeof setTimeout> | undefined
+  /** Whether it was told why nothing came of it. */
+  failed: boolean
 }
 
 /** One race. */
@@ -109,7 +111,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
 
   /** There is a path that the other end may open: it is waited for. */
   await (path: number, entry: Entry, via: string): void {
-    this.#attempts.set(path, { kind: entry.kind, via, wire: undefined, timer: undefined })
+    this.#attempts.set(path, { kind: entry.kind, via, wire: undefined, timer: undefined, failed: false })
     this.#tell({ type: 'add', path, entry })
   }
 
@@ -163,8 +165,8 @@ export class RaceDriver<Owner extends ChannelOwner> {
         }
       },
       onClose: (code, error) => {
-        this.#attempts.delete(path)
         this.#tell({ type: 'lost', path, ...code == null ? {} : { code }, ...error == null ? {} : { error } })
+        this.#attempts.delete(path) // and not before: it is told what became of it
         this.#look()
       }
     }
@@ -209,6 +211,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
   #tried (path: number, result: Pick<Tried, 'roundTrip' | 'error'>): void {
     const attempt = this.#attempts.get(path)
     if (attempt != null) {
+      attempt.failed ||= result.error != null
       this.#init.onTried?.({ kind: attempt.kind, via: attempt.wire?.via ?? attempt.via, ...result })
     }
   }
@@ -225,11 +228,23 @@ export class RaceDriver<Owner extends ChannelOwner> {
 
   #over (error: StarError | undefined): void {
     this.#alarm.clear()
+    if (error?.code === 'ERR_RENDEZVOUS_FAILED') {
+      this.#tellLast(error)
+    }
     const reason = this.#reason ?? error ?? new StarError('ERR_PATH_LOST')
     this.#reject(reason)
     this.#owner?.fail(reason instanceof StarError ? reason : new StarError('ERR_STREAM_CLOSED', { cause: reason }))
     this.#settle()
     this.#look()
+  }
+
+  /** The last paths of a race that has failed are worth no warning, but a word. */
+  #tellLast (error: StarError): void {
+    for (const [path, { wire, failed }] of this.#attempts) {
+      if (wire != null && !failed) {
+        this.#tried(path, { error: error.cause instanceof StarError ? error.cause : error })
+      }
+    }
   }
 
   #channel (path: number, rph: Uint8Array): Channel {

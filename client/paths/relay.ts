@@ -73,7 +73,7 @@ export class RelayPath implements Path, StreamEnd {
   }
 
   lose (error: StarError): void {
-    this.#perform(this.#endpoint.lose(error))
+    this.#perform(this.#endpoint.reset(error)) // where the socket is gone, nothing is sent
   }
 
   #perform (outputs: readonly EndpointOutput[]): void {

@@ -155,17 +155,21 @@ export class Attempt {
       offered: ipAddresses,
       onClaim: (pathId, wire, bytes) => { this.#driver.attach(pathId, wire, bytes) }
     }
+    let port: number
+    try {
+      port = await door.admit(this.#guest)
+    } catch (cause) {
+      if (!(cause instanceof StarError)) { // it is when it was stopped meanwhile
+        const error = new StarError('ERR_PATH_LOST', { detail: 'this device cannot listen', cause })
+        this.#init.onTried({ kind: 'tcp', via: `port ${options.directPort}`, error })
+      }
+      return undefined
+    }
     for (const { pathId, ip } of ipAddresses) {
       this.#driver.await(pathId, { rendezvous: this.#mine, pathId, kind: 'tcp', unmetered: false }, ip)
     }
     this.#tcp = true
-    try {
-      return { port: await door.admit(this.#guest), ipAddresses }
-    } catch (cause) {
-      const error = new StarError('ERR_PATH_LOST', { detail: 'this device cannot listen', cause })
-      this.#init.onTried({ kind: 'tcp', via: `port ${options.directPort}`, error })
-      return undefined
-    }
+    return { port, ipAddresses }
   }
 
   /**

@@ -38,6 +38,8 @@ interface Ascent {
   /** What the link runs on. */
   kind: PathKind | undefined
   attempt: Attempt | undefined
+  /** When the other peer's last offer was answered. */
+  answeredAt: number
   /** Ends a link that has to be direct and isn't in time. */
   deadline: ReturnType<typeof setTimeout> | undefined
   /** Who waits until it is direct. */
@@ -46,6 +48,11 @@ interface Ascent {
 
 /** Attempts at one time, of all links. */
 const MAX_ATTEMPTS = 128
+/**
+ * Milliseconds between two offers of one peer that are answered: each has us dial. Half of what a peer rests that abides by the
+ * rules (policy.ts).
+ */
+const MIN_PAUSE = 500
 
 /** All upgrades of one node. */
 export class Upgrades {
@@ -98,9 +105,11 @@ export class Upgrades {
       return
     }
     const policy = new Policy({ kinds: this.#kinds, upgradeInterval: directInterval })
-    const alarm = new Alarm(globalThis, policy, () => { this.#feed(peer, { type: 'wake' }) })
-    this.#ascents.set(peer, { ...known, policy, alarm, connection })
-    this.#feed(peer, { type: 'path', kind: known.kind })
+    const ascent: Ascent = {
+      ...known, policy, connection, alarm: new Alarm(globalThis, policy, () => { this.#feed(ascent, { type: 'wake' }) })
+    }
+    this.#ascents.set(peer, ascent)
+    this.#feed(ascent, { type: 'path', kind: known.kind })
   }
 
   /** A link to a peer runs on a path of this kind from now on, or on none. */
@@ -114,7 +123,7 @@ export class Upgrades {
       this.over(peer, known?.link ?? link)
       this.#ascents.set(peer, {
         peer, link, kind, policy: undefined, alarm: undefined, connection: undefined, attempt: undefined, deadline: undefined,
-        waiting: new Set()
+        answeredAt: -Infinity, waiting: new Set()
       })
     }
     const ascent = this.#ascents.get(peer) as Ascent
@@ -124,7 +133,7 @@ export class Upgrades {
     } else if (direct === 'require') {
       ascent.deadline ??= setTimeout(() => { this.#tooLate(ascent) }, this.#init.options.directTimeout)
     }
-    this.#feed(peer, { type: 'path', kind })
+    this.#feed(ascent, { type: 'path', kind })
   }
 
   /** That link is over. */
@@ -188,16 +197,16 @@ export class Upgrades {
     this.#init.peer(ascent.peer)?.end(ascent.link, error)
   }
 
-  #feed (peer: string, event: PolicyEvent): void {
-    const ascent = this.#ascents.get(peer)
-    if (ascent?.policy == null) {
-      return
+  #feed (ascent: Ascent, event: PolicyEvent): void {
+    const { peer } = ascent
+    if (ascent.policy == null || this.#ascents.get(peer) !== ascent) {
+      return // that link is over; the peer may have another one
     }
     const now = performance.now()
     for (const { kinds } of ascent.policy.input(event, now)) {
-      void this.#try(ascent, kinds).then(nominated => { this.#feed(peer, { type: 'tried', nominated }) }, (error: unknown) => {
+      void this.#try(ascent, kinds).then(nominated => { this.#feed(ascent, { type: 'tried', nominated }) }, (error: unknown) => {
         this.#log('%s has no rendezvous - %e', peer, error)
-        this.#feed(peer, { type: 'unsupported' })
+        this.#feed(ascent, { type: 'unsupported' })
       })
     }
     ascent.alarm?.set(now)
@@ -238,7 +247,6 @@ export class Upgrades {
     let attempt: Attempt | undefined
     let theirs: Offer | undefined
     let ascent: Ascent | undefined
-    this.#trying++
     try {
       await answerOffer(stream, this.#stop.signal, async offer => {
         theirs = offer
@@ -246,11 +254,14 @@ export class Upgrades {
         if (ascent?.link !== offer.link || this.#init.peer(peer)?.carries(connection, offer.link) !== true) {
           throw new StarError('ERR_LINK_UNKNOWN')
         }
-        if (this.#trying > MAX_ATTEMPTS) {
+        const now = performance.now()
+        if (this.#trying >= MAX_ATTEMPTS || now - ascent.answeredAt < MIN_PAUSE) {
           throw new StarError('ERR_TOO_MANY_IN_FLIGHT')
         }
+        ascent.answeredAt = now
         ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED'))
         attempt = this.#attempt(ascent, this.#kinds, false)
+        this.#trying++ // and not before: who only opens streams is to take nobody's place
         return { link: offer.link, init: await attempt.offer(), sealed: this.#init.options.directSealed }
       })
       await attempt?.run((theirs as unknown as Offer).init, (theirs as unknown as Offer).sealed)
@@ -258,8 +269,8 @@ export class Upgrades {
       attempt?.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
       this.#log('no better path from %s - %e', peer, error)
     } finally {
-      this.#trying--
       if (ascent != null && attempt != null) {
+        this.#trying--
         this.#release(ascent, attempt)
       }
     }

@@ -71,6 +71,10 @@ export class Moves {
     if (role === 'next') {
       return this.#meet(link, path, frame, now)
     }
+    if (frame.type === 'data' && path.handshake instanceof Adopted && !link.session.fits(frame)) {
+      // it may not be the other end's
+      return this.#owner.giveUp(path, new StarError('ERR_PROTOCOL', { detail: 'data out of its place' }), now)
+    }
     if (role === 'path' && link.former != null) {
       this.#attempts.closeSpare(link, undefined, ['former']) // the other end has moved too: it says more than the first word
     }

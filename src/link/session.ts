@@ -252,6 +252,12 @@ export class Session {
     return this.#tellSoon()
   }
 
+  /** Whether bytes of a `data` frame follow what was there, and are no more than may come. */
+  fits ({ offset, bytes }: Frame & { readonly type: 'data' }): boolean {
+    const end = offset + bytes.byteLength
+    return end <= this.#received || (offset <= this.#received && !this.#ended && end <= this.#toldLimit)
+  }
+
   /**
    * A frame came. What makes no sense in it ends the stream. `beside`: it came on another path than the one that carries us,
    * and says nothing of that: two ends, each of which has moved where the other one was, would hear each other for ever.

@@ -11,7 +11,7 @@ const PRIVILEGED = 1_023
  */
 const PRIVATE = [
   ['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16], ['100.64.0.0', 10], ['169.254.0.0', 16], ['192.0.0.0', 24],
-  ['198.18.0.0', 15], ['::', 96], ['fc00::', 7], ['fe80::', 10], ['fec0::', 10], ['64:ff9b::', 96],
+  ['198.18.0.0', 15], ['::', 96], ['::ffff:0:0:0', 96], ['fc00::', 7], ['fe80::', 10], ['fec0::', 10], ['64:ff9b::', 96],
   ['64:ff9b:1::', 48], ['2002::', 16], ['2001::', 32]
 ].map(([ip, prefix]) => ({ bytes: parse(String(ip)) ?? new Uint8Array(), prefix: Number(prefix) }))
 
@@ -44,24 +44,27 @@ export function isLinkLocal (bytes: Uint8Array): boolean {
 }
 
 /**
- * Whether another peer's word is enough to connect there: on the internet yes; in a private network only if this device is in it,
- * and not where the system's own services listen; on this device itself only when `loopback` says so. Else anybody who can talk
- * to us could have us knock at doors that are closed to them.
+ * Whether another peer's word is enough to connect there: on the internet yes; in a private network only if this device is in it;
+ * on this device itself only when `loopback` says so; and in no network of this device, public ones included, where the system's
+ * own services listen. Else anybody who can talk to us could have us knock at doors that are closed to them: what is near is on
+ * our side of the firewall.
  */
 export function mayDial (
   { ip, port }: { readonly ip: string, readonly port: number }, own: readonly LocalAddress[], loopback: boolean
 ): boolean {
   const bytes = parse(ip)
-  if (bytes == null || isLoopback(bytes)) {
-    return bytes != null && loopback
+  if (bytes == null || !isDialable(bytes)) {
+    return false
   }
-  if (!PRIVATE.some(network => isWithin(bytes, network.bytes, network.prefix))) {
-    return true
-  }
-  return port > PRIVILEGED && own.some(address => {
+  const isSelf = isLoopback(bytes)
+  const isNear = own.some(address => {
     const mine = parse(address.ip)
     return mine != null && !isLoopback(mine) && isWithin(bytes, mine, address.prefix)
   })
+  if (!isSelf && !isNear && !PRIVATE.some(network => isWithin(bytes, network.bytes, network.prefix))) {
+    return true
+  }
+  return port > PRIVILEGED && (isSelf ? loopback : isNear)
 }
 
 /** Whether an address is in the network that another one and so many bits of it say. */

@@ -8,7 +8,7 @@ import type { PathKind } from './select.ts'
 export type PolicyEvent =
   /** The link runs on a path of this kind from now on; `undefined` when it has lost its path. */
   | { readonly type: 'path', readonly kind: PathKind | undefined }
-  /** A try is over. When it has come to something, `path` has said so, or will. */
+  /** A try is over. When a path was nominated, `path` has said so, or will if the link comes to it. */
   | { readonly type: 'tried', readonly nominated: boolean }
   /** The other peer knows nothing of all this. */
   | { readonly type: 'unsupported' }
@@ -38,10 +38,15 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
   readonly #options: PolicyOptions
   #kind: PathKind | undefined
   #trying = false
+  #supported = true
   #failures = 0
   #tryAt: number | undefined
   /** When the link came to the path that it is on, if that came of a try. */
   #movedAt: number | undefined
+  /** Whether the link has come to another path since the last try began. */
+  #came = false
+  /** Whether the last failure is only that the link has not come to what was nominated: it may yet. */
+  #pending = false
   #first = true
 
   constructor (options: PolicyOptions) {
@@ -49,7 +54,7 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
   }
 
   get wakeAt (): number | undefined {
-    return this.#trying || this.#better.length === 0 ? undefined : this.#tryAt
+    return this.#trying || !this.#supported || this.#better.length === 0 ? undefined : this.#tryAt
   }
 
   input (event: PolicyEvent, now: number): readonly PolicyOutput[] {
@@ -61,7 +66,7 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
         this.#tried(event.nominated, now)
         break
       case 'unsupported':
-        this.#trying = true // for ever
+        this.#supported = false
         break
       case 'wake':
     }
@@ -69,6 +74,8 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
       return NOTHING
     }
     this.#trying = true
+    this.#came = false
+    this.#pending = false
     this.#tryAt = undefined
     return [{ do: 'try', kinds: this.#better }]
   }
@@ -88,6 +95,9 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
       }
     }
     if (kind != null && kind !== 'relay' && kind !== before) {
+      this.#came = true
+      this.#failures -= this.#pending ? 1 : 0
+      this.#pending = false
       this.#movedAt = now
       this.#tryAt = isDirect(kind) ? undefined : now + this.#options.upgradeInterval
     }
@@ -95,12 +105,15 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
   }
 
   #tried (nominated: boolean, now: number): void {
+    if (!this.#trying) {
+      return
+    }
     this.#trying = false
-    if (!nominated) {
+    if (!nominated || !this.#came) {
+      // a path that was nominated and that the link never comes to is no better than none
+      this.#pending = nominated
       this.#failures++
       this.#tryAt = now + (this.#kind === 'relay-ws' ? this.#options.upgradeInterval : restAfter(this.#failures))
-    } else if (this.#tryAt == null && this.#movedAt == null) {
-      this.#tryAt = now + restAfter(this.#failures + 1) // should the link not come to it after all
     }
   }
 

@@ -7,7 +7,10 @@ import { within } from '../support/waiting.ts'
 
 describe('a process ends by itself when its nodes were stopped', () => {
   for (const [state, when] of [
-    ['suspended', 'a link waits for a path'], ['handshake', 'a link is in its handshake'], ['waiting', 'data is on its way']
+    ['suspended', 'a link waits for a path'], ['handshake', 'a link is in its handshake'], ['waiting', 'data is on its way'],
+    ['asking', 'an offer is not answered'], ['racing', 'a path is open and nobody answers on it'],
+    ['answering', 'a path is proved and not nominated'], ['direct', 'data is on its way past the star'],
+    ['relayed', 'data is on its way through the raw relay']
   ] as const) {
     it(`while ${when}`, async () => {
       const script = fileURLToPath(new URL('../support/link-quitter.js', import.meta.url))

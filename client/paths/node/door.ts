@@ -56,12 +56,21 @@ export class Door implements TcpDoor {
       }
     }
     if (this.#guests.size === 0) {
-      const server = this.#server
-      this.#server = undefined
-      // its callback would wait for the connections that were made, too
-      server?.then(one => { one.close() }, () => {})
+      this.#shut(this.#server)
       this.#look()
     }
+  }
+
+  /** Closes the port as soon as it is open, unless somebody is waited for by then: another one could not have the same number. */
+  #shut (server: Promise<Server> | undefined): void {
+    server?.then(one => {
+      if (this.#guests.size === 0 && this.#server === server) {
+        this.#server = undefined
+        one.close() // its callback would wait for the connections that were made, too
+      }
+    }, () => {
+      this.#server = this.#server === server ? undefined : this.#server
+    })
   }
 
   async close (): Promise<void> {
