@@ -48,14 +48,13 @@ interface Ascent {
 
 /** Attempts at one time, of all links. */
 const MAX_ATTEMPTS = 128
-/**
- * Milliseconds between two offers of one peer that are answered: each has us dial. Half of what a peer rests that abides by the
- * rules (policy.ts).
- */
-const MIN_PAUSE = 500
-
 /** All upgrades of one node. */
 export class Upgrades {
+  /**
+   * Milliseconds between two offers of one peer that are answered: each has us dial. Half of what a peer rests that abides by the
+   * rules (policy.ts); only tests want less.
+   */
+  offerPause = 500
   readonly #init: UpgradesInit
   readonly #ascents = new Map<string, Ascent>()
   /** Attempts of which something may still be open, also as paths that carry links. */
@@ -255,7 +254,7 @@ export class Upgrades {
           throw new StarError('ERR_LINK_UNKNOWN')
         }
         const now = performance.now()
-        if (this.#trying >= MAX_ATTEMPTS || now - ascent.answeredAt < MIN_PAUSE) {
+        if (this.#trying >= MAX_ATTEMPTS || now - ascent.answeredAt < this.offerPause) {
           throw new StarError('ERR_TOO_MANY_IN_FLIGHT')
         }
         ascent.answeredAt = now

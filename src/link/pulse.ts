@@ -12,9 +12,10 @@ export interface PulseOptions {
 
 /**
  * The most that the two are on a path beside which there is another way: together they leave one that carries nothing within a
- * second. Too hasty costs a move back and a while on the slower way, nothing else.
+ * second. Too hasty costs a move back and a while on the slower way, nothing else. One that still brings something is only slow,
+ * and mostly so is every other way: TCP whose answers don't come through brings nothing any more either.
  */
-const HASTY = { probeAfter: 250, probeTimeout: 500 }
+const HASTY = { probeAfter: 250, probeTimeout: 500, heardPatience: 16 }
 
 /** The time for an answer is doubled for each path in a row on which nothing got through, so often at most. */
 const MAX_BACKOFF = 5
@@ -35,6 +36,8 @@ export class Pulse {
   #deaths = 0
   #slowest = 0
   #hasty = false
+  /** Something came on the path that was left, and nothing on this one since. */
+  #doubted = false
   #dead = false
   #roundTrip: number | undefined
 
@@ -57,6 +60,7 @@ export class Pulse {
     this.#heardAt = now
     this.#progressAt = now
     this.#probedAt = undefined
+    this.#doubted = false
     this.#dead = false
     if (hasty !== this.#hasty) {
       this.#hasty = hasty
@@ -68,6 +72,15 @@ export class Pulse {
   /** Something came. */
   heard (now: number): void {
     this.#heardAt = now
+    this.#doubted = false
+  }
+
+  /** Something came on the path that was left: this one is probed as if something waited for it, unless it brings something. */
+  doubt (now: number, waiting: boolean): void {
+    if (!this.#doubted && !waiting) {
+      this.#progressAt = now
+    }
+    this.#doubted = true
   }
 
   /** Nothing was on the way, and now something is. */
@@ -103,7 +116,7 @@ export class Pulse {
     }
     const { keepAlive } = this.#options
     const probeAfter = this.#hasty ? Math.min(HASTY.probeAfter, this.#options.probeAfter) : this.#options.probeAfter
-    return waiting ? this.#progressAt + probeAfter : Math.max(this.#heardAt, this.#progressAt) + keepAlive
+    return waiting || this.#doubted ? this.#progressAt + probeAfter : Math.max(this.#heardAt, this.#progressAt) + keepAlive
   }
 
   /** What is to be done now, if anything: send a probe, or give the path up. */
@@ -127,7 +140,8 @@ export class Pulse {
 
   #patience (probedAt: number): number {
     const probeTimeout = this.#hasty ? Math.min(HASTY.probeTimeout, this.#options.probeTimeout) : this.#options.probeTimeout
-    const patience = probeTimeout * 2 ** this.#deaths * (this.#heardAt > probedAt ? HEARD_PATIENCE : 1)
+    const heardPatience = this.#hasty ? HASTY.heardPatience : HEARD_PATIENCE
+    const patience = probeTimeout * 2 ** this.#deaths * (this.#heardAt > probedAt ? heardPatience : 1)
     return Math.min(probeTimeout * 2 ** MAX_BACKOFF, Math.max(patience, SLOW_PATIENCE * this.#slowest))
   }
 }

@@ -266,7 +266,9 @@ export class Session {
     if (this.#state === 'closed') {
       return NOTHING
     }
-    if (!beside) {
+    if (beside) {
+      this.#pulse.doubt(now, this.#waiting) // the other end may be back where we came from
+    } else {
       this.#met = true
       this.#pulse.heard(now)
     }

@@ -200,7 +200,7 @@ export class Transfer {
   /** The longest time between two blocks, milliseconds. */
   pause = 0
   sent = 0
-  readonly #size: number
+  #size: number
   readonly #looks = new Set<() => void>()
 
   private constructor (stream: Stream, size: number) {
@@ -212,6 +212,11 @@ export class Transfer {
 
   static async start (connection: Connection, size: number): Promise<Transfer> {
     return new Transfer(await connection.newStream(SINK, { maxOutboundStreams: 1_000 }), size)
+  }
+
+  /** Sends no more than it has sent, and ends: for one that was started with no end. */
+  end (): void {
+    this.#size = Math.min(this.#size, this.sent)
   }
 
   /** Resolves when so many bytes have been given to libp2p. */

@@ -90,7 +90,8 @@ export class TcpWire implements Wire {
       return
     }
     this.#socket.end().resume() // what is not read would make the system cut the connection, and what was sent with it
-    this.#farewell ??= setTimeout(() => { this.#socket.destroy() }, FAREWELL)
+    // the system would keep what nobody takes for minutes, and the other end would not learn of it
+    this.#farewell ??= setTimeout(() => { this.#socket.resetAndDestroy() }, FAREWELL)
   }
 
   /** What is sent in one turn of the event loop goes out in one call of the system. */
