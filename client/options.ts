@@ -96,7 +96,8 @@ export interface StarInit {
    */
   directTimeout?: number
   /**
-   * Milliseconds between two tries to find a direct path while the connection runs on the star's WebSocket relay.
+   * Milliseconds, the longest pause between two tries to find a better path: one second after the first that failed, doubled for
+   * each further one.
    *
    * @default 60_000
    */

@@ -103,7 +103,7 @@ export class Upgrades {
     if (direct === false || known?.link !== link || known.policy != null) {
       return
     }
-    const policy = new Policy({ kinds: this.#kinds, upgradeInterval: directInterval })
+    const policy = new Policy({ kinds: this.#kinds, longestRest: directInterval })
     const ascent: Ascent = {
       ...known, policy, connection, alarm: new Alarm(globalThis, policy, () => { this.#feed(ascent, { type: 'wake' }) })
     }

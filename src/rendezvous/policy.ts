@@ -1,5 +1,5 @@
-// When a link is tried to be moved to a better path, and to which kinds: at once when it has a path, again after a rest when
-// nothing came of it or when what came of it did not last, from time to time while it isn't on the best kind there is.
+// When a link is tried to be moved to a better path, and to which kinds: at once when it has a path; again after a rest, which
+// grows, when nothing came of it, or not the best kind there is, or when what came of it did not last.
 import { isDirect, restAfter } from './select.ts'
 import type { Machine } from '../machine.ts'
 import type { PathKind } from './select.ts'
@@ -24,12 +24,15 @@ export interface PolicyOutput {
 export interface PolicyOptions {
   /** The kinds that both peers may have, the best one first. */
   readonly kinds: readonly PathKind[]
-  /** Between two tries while the link runs on a kind that isn't the best. */
-  readonly upgradeInterval: number
+  /** The longest rest between two tries. */
+  readonly longestRest: number
 }
 
 /** A path that has lived for so long, in milliseconds, was a good one: its end doesn't count as one more failure in a row. */
 export const GOOD_AFTER = 60_000
+
+/** Milliseconds that a link has at least to come to what was nominated: both ends speak there first. */
+const PENDING_REST = 3_000
 
 const NOTHING: readonly PolicyOutput[] = []
 
@@ -91,15 +94,23 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
       this.#movedAt = undefined
       if (kind == null || !this.#isBetter(kind, before)) {
         this.#failures = lasted ? 1 : this.#failures + 1
-        this.#tryAt = now + restAfter(this.#failures)
+        this.#rest(now)
       }
     }
     if (kind != null && kind !== 'relay' && kind !== before) {
       this.#came = true
-      this.#failures -= this.#pending ? 1 : 0
-      this.#pending = false
+      if (this.#pending) {
+        this.#pending = false
+        this.#failures--
+        this.#tryAt = undefined
+      }
       this.#movedAt = now
-      this.#tryAt = isDirect(kind) ? undefined : now + this.#options.upgradeInterval
+      if (isDirect(kind)) {
+        this.#tryAt = undefined
+      } else if (this.#tryAt == null) {
+        this.#failures++ // there is something better, and it was not found
+        this.#rest(now)
+      }
     }
     this.#kind = kind
   }
@@ -113,8 +124,13 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
       // a path that was nominated and that the link never comes to is no better than none
       this.#pending = nominated
       this.#failures++
-      this.#tryAt = now + (this.#kind === 'relay-ws' ? this.#options.upgradeInterval : restAfter(this.#failures))
+      this.#rest(now)
     }
+  }
+
+  #rest (now: number): void {
+    const rest = Math.min(this.#options.longestRest, restAfter(this.#failures))
+    this.#tryAt = now + (this.#pending ? Math.max(rest, PENDING_REST) : rest)
   }
 
   /** The kinds that are better than what the link runs on; none while it has no path. */

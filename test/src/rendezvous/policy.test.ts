@@ -16,7 +16,7 @@ class Pilot {
   now = NOW
 
   constructor (options: Partial<PolicyOptions> = {}) {
-    this.policy = new Policy({ kinds: BOTH, upgradeInterval: INTERVAL, ...options })
+    this.policy = new Policy({ kinds: BOTH, longestRest: INTERVAL, ...options })
   }
 
   /** What is to be tried after an event, if anything. */
@@ -97,21 +97,31 @@ describe('A link is tried to be moved', () => {
   it('again after a rest that grows, when it was led to a path and never came there', () => {
     const pilot = new Pilot()
     pilot.on('relay')
-    for (const rest of [1, 2, 4, 8]) {
+    for (const rest of [3, 3, 4, 8]) { // three seconds at least: it may yet come there
       pilot.tried(true)
       assert.equal(pilot.rest, rest * 1_000)
       assert.deepEqual(pilot.wake(), BOTH)
     }
   })
 
-  it('again after the interval, when it runs on the raw relay and was led to a direct path where it never came', () => {
+  it('also when it runs on the raw relay and was led to a direct path where it never came', () => {
     const pilot = new Pilot()
     pilot.on('relay')
     pilot.move('relay-ws')
     assert.deepEqual(pilot.wake(), ['tcp'])
     pilot.tried(true)
-    assert.equal(pilot.rest, INTERVAL)
+    assert.equal(pilot.rest, 3_000)
     assert.deepEqual(pilot.wake(), ['tcp'])
+  })
+
+  it('with rests no longer than they may be', () => {
+    const pilot = new Pilot({ longestRest: 3_000 })
+    pilot.on('relay')
+    for (const rest of [1, 2, 3, 3]) {
+      pilot.tried(false)
+      assert.equal(pilot.rest, rest * 1_000)
+      pilot.wake()
+    }
   })
 
   it('not while it runs on the best kind there is', () => {
@@ -121,12 +131,12 @@ describe('A link is tried to be moved', () => {
     assert.equal(pilot.rest, undefined)
   })
 
-  it('from time to time while it runs on the raw relay, whatever came of the last try', () => {
+  it('again after rests that grow while it runs on the raw relay, however it came there', () => {
     const pilot = new Pilot()
     pilot.on('relay')
     pilot.move('relay-ws')
-    for (let round = 0; round < 3; round++) {
-      assert.equal(pilot.rest, INTERVAL)
+    for (const rest of [1, 2, 4, 8]) {
+      assert.equal(pilot.rest, rest * FIRST_REST)
       assert.deepEqual(pilot.wake(), ['tcp'])
       pilot.tried(false)
     }
@@ -179,14 +189,14 @@ describe('A link is tried to be moved', () => {
     }
   })
 
-  it('when the direct path is left for the one that the link ran on before, after the interval of that', () => {
+  it('when the direct path is left for the one that the link ran on before, after one more rest', () => {
     const pilot = new Pilot()
     pilot.on('relay')
     pilot.move('relay-ws')
     pilot.wake()
     pilot.move('tcp')
     pilot.on('relay-ws')
-    assert.equal(pilot.rest, INTERVAL)
+    assert.equal(pilot.rest, 2 * FIRST_REST)
   })
 
   it('never again when the other peer knows nothing of it', () => {
