@@ -19,6 +19,9 @@ export const LINK_PROTOCOL = 'link/1'
 /** Milliseconds that libp2p may take to make its connection of a link; as long as its own limit for those that come in. */
 const UPGRADE_TIMEOUT = 10_000
 
+/** Bytes on their way from which on there is no hurry. */
+const MUCH = 16_384
+
 /** One peer of a node. */
 export class Peer {
   readonly #init: PeerInit
@@ -394,10 +397,13 @@ export class Peer {
     }
   }
 
-  /** What is written in one turn goes out together. */
+  /** A word goes out at once, for somebody may wait for it; much that is written in one turn goes out together. */
   #flushSoon (link: Link): void {
     const record = this.#links.get(link)
     if (record?.flushing === false) {
+      if (link.session.figures.kept < MUCH && this.#paths.get(link.path)?.path.prompt === true) {
+        return this.#flush(link)
+      }
       record.flushing = true
       queueMicrotask(() => {
         record.flushing = false

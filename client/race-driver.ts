@@ -2,6 +2,7 @@
 import { Alarm } from '../src/alarm.ts'
 import { StarError } from '../src/errors.ts'
 import { CloseCode } from '../src/rendezvous/close.ts'
+import { toFrame } from '../src/rendezvous/frame.ts'
 import { Race } from '../src/rendezvous/race.ts'
 import type { Entry, RaceEvent, RaceOptions, RaceOutput } from '../src/rendezvous/race.ts'
 import type { PathKind } from '../src/rendezvous/select.ts'
@@ -254,7 +255,14 @@ export class RaceDriver<Owner extends ChannelOwner> {
       via: wire?.via ?? via,
       rph,
       get queued () { return wire?.queued ?? 0 },
-      send: (parts, plain = false) => { this.#tell({ type: 'send', bytes: parts, plain }) },
+      // at once, also from within what is delivered: nothing that is still to be performed then has to go out before it
+      send: (parts, plain = false) => {
+        if (plain && this.#init.plain === true && !this.#race.over) {
+          wire?.send(toFrame(parts, true)) // what isn't sealed changes nothing in the race
+        } else {
+          this.#race.input({ type: 'send', bytes: parts, plain }, performance.now()).forEach(output => { this.#perform(output) })
+        }
+      },
       pause: () => { wire?.pause() },
       resume: () => { wire?.resume() },
       end: reason => { this.stop(reason) },

@@ -17,6 +17,7 @@ const MAX_QUEUED = 524_288
 export class NominatedPath implements Path, ChannelOwner {
   readonly kind: PathKind
   readonly via: string
+  readonly prompt = true
   /** Resolves when nothing of it is open any more. */
   readonly closed: Promise<void>
   readonly #channel: Channel
@@ -47,18 +48,16 @@ export class NominatedPath implements Path, ChannelOwner {
   }
 
   send (parts: readonly Uint8Array[]): void {
-    const [head, ...data] = parts
-    if (head == null) {
-      return
-    }
-    if (data.length === 0 || this.#sealed()) {
+    const [head] = parts
+    if (head == null || parts.length === 1 || this.#sealed()) {
       return this.#channel.send(parts)
     }
     const start = head.byteLength - DATA_HEADER
-    if (start > 0) {
-      this.#channel.send([head.subarray(0, start)])
+    if (start === 0) {
+      return this.#channel.send(parts, true)
     }
-    this.#channel.send([head.subarray(start), ...data], true)
+    this.#channel.send([head.subarray(0, start)])
+    this.#channel.send([head.subarray(start), ...parts.slice(1)], true)
   }
 
   release (): void {

@@ -14,6 +14,8 @@ export interface Path {
   readonly budget: number
   /** The same for the last words of a link, for which some is kept back. */
   readonly reserve: number
+  /** True when each piece is best sent at once; false when it is worth a turn of the event loop to have fewer of them. */
+  readonly prompt: boolean
   /** Says who is told; to be called before anything can come. */
   own (owner: PathOwner): void
   /**

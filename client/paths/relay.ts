@@ -14,6 +14,7 @@ const LAST_WORDS = CHUNK_COST + 64
 /** A path through a star. */
 export class RelayPath implements Path, StreamEnd {
   readonly kind = 'relay'
+  readonly prompt = false
   readonly via: string
   readonly #slot: StreamSlot
   readonly #endpoint: Endpoint

@@ -107,8 +107,10 @@ export class Race implements Machine<RaceEvent, RaceOutput> {
     if (this.#over) {
       return undefined
     }
-    const times = [...this.#runners.values()].map(({ machine }) => machine?.wakeAt ?? Infinity)
-    const least = Math.min(this.#collectUntil ?? Infinity, this.#deadline ?? Infinity, ...times)
+    let least = Math.min(this.#collectUntil ?? Infinity, this.#deadline ?? Infinity)
+    for (const { machine } of this.#runners.values()) {
+      least = Math.min(least, machine?.wakeAt ?? Infinity)
+    }
     return least === Infinity ? undefined : least
   }
 

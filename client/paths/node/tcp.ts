@@ -64,8 +64,10 @@ export class TcpWire implements Wire {
   send (parts: readonly Uint8Array[]): void {
     const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
     const pieces = size < SMALL ? [Buffer.concat(parts, size)] : parts
+    if (this.#queued > 0 || pieces.length > 1) {
+      this.#cork() // alone and in one piece it goes out at once
+    }
     this.#queued += size
-    this.#cork()
     for (const [index, piece] of pieces.entries()) {
       this.#socket.write(piece, index < pieces.length - 1 ? undefined : error => {
         if (error == null) { // otherwise `close` follows

@@ -8,7 +8,8 @@ const MIB = 1024 * 1024
 /** Bytes that keep this contender busy for about so long, found by sending some. */
 async function size (stage: Stage, dialler: Worker, seconds: number): Promise<number> {
   const probe = 16 * MIB
-  await dialler.call('flood', probe / 4, false)
+  // the first one only warms the compiler
+  await dialler.call('flood', Math.min(stage.maxFlood, seconds > 1 ? 8 * probe : probe / 4), false)
   const { ms } = await dialler.call('flood', probe, false)
   return Math.min(stage.maxFlood, 1024 * MIB, Math.max(probe, probe / ms * 1000 * seconds))
 }
@@ -36,6 +37,8 @@ export const throughput: Case = {
     const [peer] = await listener!.call('start', stage.address, 1, {})
     await dialler!.call('start', stage.address, 1, { listen: false })
     await dialler!.call('link', [peer!])
+    // the first ones only warm the compiler
+    await dialler!.call('ping', settings.quick ? 50 : 1_000)
     const idle = await dialler!.call('ping', settings.quick ? 50 : 300)
     const bytes = await size(stage, dialler!, settings.quick ? 0.3 : 1.5)
     const workers = [stage.server, dialler!, listener!]
