@@ -106,7 +106,7 @@ export interface StarInit {
    * Bytes that may be on the way to us in each connection while it runs past the star, where only the two peers keep them; never
    * less than `window`.
    *
-   * @default 4_194_304
+   * @default 2_097_152
    */
   directWindow?: number
   /**
@@ -178,7 +178,7 @@ export const defaults: Required<Omit<StarInit, Optional>> = {
   direct: 'prefer',
   directTimeout: 15_000,
   directInterval: 60_000,
-  directWindow: 4_194_304,
+  directWindow: 2_097_152,
   directPort: 0,
   directLoopback: false,
   directRelay: true,
