@@ -1,6 +1,5 @@
 // Ours: pairs of bare WebSockets through our star's raw relay. Its ends know nothing but `ws`, like those of the bare forwarder.
 import { createHash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import type { Channel, Rival } from './types.ts'
 import { channelOf } from './web-socket.ts'
@@ -10,8 +9,11 @@ async function meet (server: string, listener: string, number: number): Promise<
   const path = createHash('sha256').update(`${listener} ${number}`).digest('hex')
   const socket = new WebSocket(`${relayOf(server)}/${path}`, { perMessageDeflate: false })
   socket.on('open', () => socket.send('ready', { binary: true }))
-  await once(socket, 'message')
-  return channelOf(socket)
+  return await new Promise((resolve, reject) => {
+    // within the event: what comes right behind the word is the channel's
+    socket.once('message', () => resolve(channelOf(socket)))
+    socket.once('error', reject)
+  })
 }
 
 /** The raw relay of the star with that multiaddr. */

@@ -35,6 +35,7 @@ export const starMove: Rival = {
       transports: [components => {
         const made = transport(components)
         links = made.links
+        links.upgrades.offerPause = 0 // no peer would ask so often
         return made
       }]
     })
