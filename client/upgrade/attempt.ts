@@ -2,7 +2,7 @@
 import { toString } from 'uint8arrays/to-string'
 import { StarError } from '../../src/errors.ts'
 import { Rendezvous } from '../../src/rendezvous/keys.ts'
-import { mayDial } from '../../src/rendezvous/ip.ts'
+import { mayDial, withZone } from '../../src/rendezvous/ip.ts'
 import { dialPlan, familyOf, offerAddresses } from '../../src/rendezvous/plan.ts'
 import { KEY } from '../../src/rendezvous/wire.ts'
 import { NominatedPath } from '../paths/nominated.ts'
@@ -126,7 +126,8 @@ export class Attempt {
           this.#dialRelay(THEIRS + index, keys, hex, after)
         }
       } else {
-        const connect = (owner: WireOwner): Wire => (platform.tcp as NonNullable<Platform['tcp']>).dial(target, owner)
+        const zoned = { ...target, ip: withZone(target.ip, this.#addresses) }
+        const connect = (owner: WireOwner): Wire => (platform.tcp as NonNullable<Platform['tcp']>).dial(zoned, owner)
         this.#driver.dial(THEIRS + index, { ...keys, kind: 'tcp', unmetered: false }, target.ip, { after: when, connect })
       }
     }

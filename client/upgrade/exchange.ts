@@ -48,14 +48,15 @@ export async function exchangeOffers (connection: Connection, mine: Offer, stop:
   }
 }
 
-/** Reads an offer, has it answered, and hands the answer over; an answer that throws breaks the stream off. */
-export async function answerOffer (stream: Stream, stop: AbortSignal, answer: (theirs: Offer) => Promise<Offer>): Promise<void> {
+/** Reads an offer, has it answered, hands the answer over; gives the offer. An answer that throws breaks the stream off. */
+export async function answerOffer (stream: Stream, stop: AbortSignal, answer: (theirs: Offer) => Promise<Offer>): Promise<Offer> {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT)])
   try {
     const messages = lpStream(stream, { maxDataLength: MAX_INIT + REST })
     const theirs = decodeOffer((await messages.read({ signal })).subarray())
     await messages.write(encodeOffer(await answer(theirs)), { signal })
     await stream.close({ signal })
+    return theirs
   } catch (error) {
     stream.abort(toError(error))
     throw error

@@ -14,7 +14,6 @@ import type { ResolvedStarInit } from '../options.ts'
 import type { Platform, TcpDoor } from '../paths/platform.ts'
 import type { Tried } from '../race-driver.ts'
 import type { Peer } from '../peer.ts'
-import type { Offer } from './exchange.ts'
 
 /** What upgrades need. */
 export interface UpgradesInit {
@@ -243,36 +242,39 @@ export class Upgrades {
 
   async #answer (stream: Stream, connection: Connection): Promise<void> {
     const peer = connection.remotePeer.toString()
-    let attempt: Attempt | undefined
-    let theirs: Offer | undefined
-    let ascent: Ascent | undefined
+    const own: { ascent?: Ascent, attempt?: Attempt } = {}
     try {
-      await answerOffer(stream, this.#stop.signal, async offer => {
-        theirs = offer
-        ascent = this.#ascents.get(peer)
-        if (ascent?.link !== offer.link || this.#init.peer(peer)?.carries(connection, offer.link) !== true) {
-          throw new StarError('ERR_LINK_UNKNOWN')
-        }
-        const now = performance.now()
-        if (this.#trying >= MAX_ATTEMPTS || now - ascent.answeredAt < this.offerPause) {
-          throw new StarError('ERR_TOO_MANY_IN_FLIGHT')
-        }
-        ascent.answeredAt = now
-        ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED'))
-        attempt = this.#attempt(ascent, this.#kinds, false)
+      const theirs = await answerOffer(stream, this.#stop.signal, async ({ link }) => {
+        own.ascent = this.#admit(peer, link, connection)
+        own.attempt = this.#attempt(own.ascent, this.#kinds, false)
         this.#trying++ // and not before: who only opens streams is to take nobody's place
-        return { link: offer.link, init: await attempt.offer(), sealed: this.#init.options.directSealed }
+        return { link, init: await own.attempt.offer(), sealed: this.#init.options.directSealed }
       })
-      await attempt?.run((theirs as unknown as Offer).init, (theirs as unknown as Offer).sealed)
+      await own.attempt?.run(theirs.init, theirs.sealed)
     } catch (error) {
-      attempt?.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
+      own.attempt?.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
       this.#log('no better path from %s - %e', peer, error)
     } finally {
-      if (ascent != null && attempt != null) {
+      if (own.ascent != null && own.attempt != null) {
         this.#trying--
-        this.#release(ascent, attempt)
+        this.#release(own.ascent, own.attempt)
       }
     }
+  }
+
+  /** Whose offer it is; throws {@link StarError} when it isn't to be answered. */
+  #admit (peer: string, link: bigint, connection: Connection): Ascent {
+    const ascent = this.#ascents.get(peer)
+    if (ascent?.link !== link || this.#init.peer(peer)?.carries(connection, link) !== true) {
+      throw new StarError('ERR_LINK_UNKNOWN')
+    }
+    const now = performance.now()
+    if (this.#trying >= MAX_ATTEMPTS || now - ascent.answeredAt < this.offerPause) {
+      throw new StarError('ERR_TOO_MANY_IN_FLIGHT')
+    }
+    ascent.answeredAt = now
+    ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED'))
+    return ascent
   }
 
   #attempt (ascent: Ascent, kinds: readonly PathKind[], nominator: boolean): Attempt {

@@ -67,6 +67,16 @@ export function mayDial (
   return port > PRIVILEGED && (isSelf ? loopback : isNear)
 }
 
+/** An address as it is dialled: one of a cable of which there may be many goes to the first that this device is on. */
+export function withZone (ip: string, own: readonly LocalAddress[]): string {
+  const bytes = parse(ip)
+  const cable = own.find(address => {
+    const mine = parse(address.ip)
+    return mine != null && isLinkLocal(mine)
+  })
+  return bytes != null && isLinkLocal(bytes) && cable != null ? `${ip}%${cable.interface}` : ip
+}
+
 /** Whether an address is in the network that another one and so many bits of it say. */
 function isWithin (bytes: Uint8Array, network: Uint8Array, prefix: number): boolean {
   return bytes.byteLength === network.byteLength && bytes.every((byte, index) => {

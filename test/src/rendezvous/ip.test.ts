@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import fc from 'fast-check'
-import { isDialable, isLinkLocal, isLoopback, mayDial, parse } from '../../../src/rendezvous/ip.ts'
+import { isDialable, isLinkLocal, isLoopback, mayDial, parse, withZone } from '../../../src/rendezvous/ip.ts'
 import type { LocalAddress } from '../../../src/rendezvous/plan.ts'
 
 function local (ip: string, prefix: number): LocalAddress {
@@ -123,6 +123,14 @@ describe('An address', () => {
     assert.deepEqual(['fe80::1', 'febf::1', 'fec0::1', 'fe7f::1'].map(ip => isLinkLocal(bytes(ip))), [true, true, false, false])
     assert.deepEqual(['0.0.0.0', '::', '224.0.0.1', 'ff05::2', '223.1.1.1', '::1'].map(ip => isDialable(bytes(ip))),
       [false, false, false, false, true, true])
+  })
+
+  it('is dialled on our cable when it is known on its own cable alone', () => {
+    assert.equal(withZone('fe80::77', OWN), 'fe80::77%eth0')
+    for (const ip of ['192.168.7.1', '2a01:4f8:1:2::1', 'fec0::1', '::1']) {
+      assert.equal(withZone(ip, OWN), ip)
+    }
+    assert.equal(withZone('fe80::77', OWN.filter(one => one.ip !== 'fe80::5')), 'fe80::77')
   })
 
   it('is never found in text in which the system would see a name', () => {
