@@ -90,9 +90,9 @@ export interface StarInit {
   direct?: false | 'prefer' | 'require'
   /**
    * Milliseconds that a connection may run through the star where `direct` is `'require'`, from its beginning and whenever it has
-   * lost its direct path.
+   * lost its direct path. libp2p itself gives a dial 6 seconds for each address (`connectionManager.addressDialTimeout`).
    *
-   * @default 15_000
+   * @default 5_000
    */
   directTimeout?: number
   /**
@@ -176,7 +176,7 @@ export const defaults: Required<Omit<StarInit, Optional>> = {
   probeTimeout: 3_000,
   handshakeTimeout: 10_000,
   direct: 'prefer',
-  directTimeout: 15_000,
+  directTimeout: 5_000,
   directInterval: 60_000,
   directWindow: 2_097_152,
   directPort: 0,

@@ -18,8 +18,6 @@ export class NominatedPath implements Path, ChannelOwner {
   readonly kind: PathKind
   readonly via: string
   readonly prompt = true
-  /** Resolves when nothing of it is open any more. */
-  readonly closed: Promise<void>
   readonly #channel: Channel
   readonly #sealed: () => boolean
   #owner: PathOwner | undefined
@@ -29,7 +27,6 @@ export class NominatedPath implements Path, ChannelOwner {
   constructor (channel: Channel, sealed: () => boolean) {
     this.kind = channel.kind
     this.via = channel.via
-    this.closed = channel.closed
     this.#channel = channel
     this.#sealed = sealed
   }

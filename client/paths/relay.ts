@@ -10,6 +10,8 @@ import type { StreamEnd, StreamSlot } from '../star.ts'
 
 /** Credit that is kept for the last words of a link: a chunk of some dozen bytes. */
 const LAST_WORDS = CHUNK_COST + 64
+/** Less than this is no budget: an acknowledgement would not fit, and nobody would ask for more. */
+const LEAST = 32
 
 /** A path through a star. */
 export class RelayPath implements Path, StreamEnd {
@@ -33,11 +35,12 @@ export class RelayPath implements Path, StreamEnd {
   }
 
   get budget (): number {
-    const budget = Math.max(0, this.reserve - LAST_WORDS)
-    if (budget === 0) {
-      this.#endpoint.want()
+    const budget = this.reserve - LAST_WORDS
+    if (budget >= LEAST) {
+      return budget
     }
-    return budget
+    this.#endpoint.want()
+    return 0
   }
 
   get reserve (): number {

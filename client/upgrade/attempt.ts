@@ -43,6 +43,8 @@ const COLLECT_TIME = 250
 const RACE_TIMEOUT = 10_000
 /** Milliseconds by which a path through the star is tried later than one past it: mostly it is not needed then. */
 const RELAY_DELAY = 500
+/** The id of the path through the relay; those of addresses are 1 and on. */
+const RELAY_PATH = 1_000
 /** Where the paths of the other peer's init are counted from. */
 const THEIRS = 1_000_000
 const FREE = 'unknown'
@@ -55,7 +57,8 @@ export class Attempt {
   readonly #driver: RaceDriver<NominatedPath>
   readonly #addresses: readonly LocalAddress[]
   #guest: Guest | undefined
-  #relay: { readonly pathId: number, readonly hex: string } | undefined
+  /** The path that was announced. */
+  #relay: string | undefined
   /** As long as it isn't known whether the other peer wants everything sealed, everything is. */
   #sealed = true
   #tcp = false
@@ -91,13 +94,12 @@ export class Attempt {
 
   /** Opens what can be opened, and resolves with the init that tells of it. */
   async offer (): Promise<RendezvousInit> {
-    const relay = this.#announce()
+    this.#announce()
     const directTcpServer = await this.#listen()
-    const pathId = (directTcpServer?.ipAddresses.length ?? 0) + 1
-    this.#relay = relay == null ? undefined : { pathId, hex: relay }
+    const relay = this.#relay
     return {
       ak: this.#ak,
-      relayedWebSocket: relay == null ? undefined : { pathId, networkCost: FREE, url: this.#relayUrl(relay) },
+      relayedWebSocket: relay == null ? undefined : { pathId: RELAY_PATH, networkCost: FREE, url: this.#relayUrl(relay) },
       directTcpServer
     }
   }
@@ -114,8 +116,7 @@ export class Attempt {
     this.#tcp ||= plan.some(({ target }) => target.kind === 'tcp')
     const after = this.#tcp ? RELAY_DELAY : 0
     if (this.#relay != null) {
-      const { pathId, hex } = this.#relay
-      this.#dialRelay(pathId, { rendezvous: this.#mine, pathId }, hex, after)
+      this.#dialRelay(RELAY_PATH, { rendezvous: this.#mine, pathId: RELAY_PATH }, this.#relay, after)
     }
     for (const [index, { pathId, target, after: when }] of plan.entries()) {
       const keys = { rendezvous, pathId }
@@ -177,18 +178,18 @@ export class Attempt {
    * Has the star serve a path; who nominates does. Its answer isn't waited for: it has been told before the other peer hears of
    * the path.
    */
-  #announce (): string | undefined {
+  #announce (): void {
     const { kinds, nominator, member, platform } = this.#init
     if (!nominator || member?.joined !== true || !kinds.includes('relay-ws')) {
-      return undefined
+      return
     }
     const hex = toString(platform.crypto.random(32), 'base16')
+    this.#relay = hex
     member.announceRelay(hex).catch((cause: unknown) => {
       this.#relay = undefined
       const error = cause instanceof StarError ? cause : new StarError('ERR_STAR_LOST', { cause })
       this.#init.onTried({ kind: 'relay-ws', via: member.star.url, error })
     })
-    return hex
   }
 
   #dialRelay (path: number, keys: Pick<Entry, 'rendezvous' | 'pathId'>, hex: string, after: number): void {

@@ -31,9 +31,9 @@ interface Ascent {
   readonly peer: string
   readonly link: bigint
   /** What decides when to try; only at the peer that dialled the link. */
-  readonly policy: Policy | undefined
-  readonly alarm: Alarm | undefined
-  readonly connection: Connection | undefined
+  policy: Policy | undefined
+  alarm: Alarm | undefined
+  connection: Connection | undefined
   /** What the link runs on. */
   kind: PathKind | undefined
   attempt: Attempt | undefined
@@ -98,16 +98,14 @@ export class Upgrades {
   /** A link that we have dialled outlives its path from now on: it may move. */
   begin (peer: string, link: bigint, connection: Connection): void {
     const { direct, directInterval } = this.#init.options
-    const known = this.#ascents.get(peer)
-    if (direct === false || known?.link !== link || known.policy != null) {
+    const ascent = this.#ascents.get(peer)
+    if (direct === false || ascent?.link !== link || ascent.policy != null) {
       return
     }
-    const policy = new Policy({ kinds: this.#kinds, longestRest: directInterval })
-    const ascent: Ascent = {
-      ...known, policy, connection, alarm: new Alarm(globalThis, policy, () => { this.#feed(ascent, { type: 'wake' }) })
-    }
-    this.#ascents.set(peer, ascent)
-    this.#feed(ascent, { type: 'path', kind: known.kind })
+    ascent.policy = new Policy({ kinds: this.#kinds, longestRest: directInterval })
+    ascent.alarm = new Alarm(globalThis, ascent.policy, () => { this.#feed(ascent, { type: 'wake' }) })
+    ascent.connection = connection
+    this.#feed(ascent, { type: 'path', kind: ascent.kind })
   }
 
   /** A link to a peer runs on a path of this kind from now on, or on none. */
@@ -204,7 +202,7 @@ export class Upgrades {
     for (const { kinds } of ascent.policy.input(event, now)) {
       void this.#try(ascent, kinds).then(nominated => { this.#feed(ascent, { type: 'tried', nominated }) }, (error: unknown) => {
         this.#log('%s has no rendezvous - %e', peer, error)
-        this.#feed(ascent, { type: 'unsupported' })
+        this.#feed(ascent, isUnsupported(error) ? { type: 'unsupported' } : { type: 'tried', nominated: false })
       })
     }
     ascent.alarm?.set(now)
@@ -229,14 +227,14 @@ export class Upgrades {
       return true
     } catch (error) {
       attempt.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
-      if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+      if (isUnsupported(error)) {
         throw error
       }
       this.#log('no better path to %s - %e', peer, error)
       return false
     } finally {
       this.#trying--
-      this.#release(ascent, attempt)
+      release(ascent, attempt)
     }
   }
 
@@ -257,7 +255,7 @@ export class Upgrades {
     } finally {
       if (own.ascent != null && own.attempt != null) {
         this.#trying--
-        this.#release(own.ascent, own.attempt)
+        release(own.ascent, own.attempt)
       }
     }
   }
@@ -310,13 +308,6 @@ export class Upgrades {
     return attempt
   }
 
-  /** An attempt is over; what came of it lives on as a path of the link. */
-  #release (ascent: Ascent, attempt: Attempt): void {
-    if (ascent.attempt === attempt) {
-      ascent.attempt = undefined
-    }
-  }
-
   #isOffered (ip: string): boolean {
     const { offerAddress } = this.#init.options
     return offerAddress == null || (this.#init.platform.tcp?.addresses(() => 'unknown') ?? [])
@@ -326,4 +317,16 @@ export class Upgrades {
   #log (format: string, ...args: unknown[]): void {
     this.#init.components.logger.forComponent('libp2p:star:upgrade')(format, ...args)
   }
+}
+
+/** An attempt is over; what came of it lives on as a path of the link. */
+function release (ascent: Ascent, attempt: Attempt): void {
+  if (ascent.attempt === attempt) {
+    ascent.attempt = undefined
+  }
+}
+
+/** The other peer has said that it doesn't know the protocol. */
+function isUnsupported (error: unknown): boolean {
+  return error instanceof Error && error.name === 'UnsupportedProtocolError'
 }

@@ -38,9 +38,9 @@ export class Session {
   #acked = 0
   #sent = 0
   #framed = 0
-  /** The bytes from {@link #acked} to {@link #framed}, in memory of our own. */
+  /** The bytes from {@link #acked} to {@link #framed}. */
   readonly #kept = new Uint8ArrayList()
-  /** The bytes from {@link #framed} on, in the writer's memory. */
+  /** The bytes from {@link #framed} on. Both are the writer's own, as long as they aren't many small parts. */
   readonly #queue = new Uint8ArrayList()
   #limit: number
   #fin: 'open' | 'asked' | 'sent' | 'acked' = 'open'

@@ -45,7 +45,7 @@ export interface PairingOptions {
 export type Turned = 'full' | 'address'
 
 /** At most so many paths announced by one client may be without a pair. */
-export const MAX_ANNOUNCED = 64
+export const MAX_ANNOUNCED = 1_024
 
 /** A path that has no pair yet. */
 interface Place {

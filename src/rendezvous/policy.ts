@@ -129,7 +129,7 @@ export class Policy implements Machine<PolicyEvent, PolicyOutput> {
   }
 
   #rest (now: number): void {
-    const rest = Math.min(this.#options.longestRest, restAfter(this.#failures))
+    const rest = restAfter(this.#failures, this.#options.longestRest)
     this.#tryAt = now + (this.#pending ? Math.max(rest, PENDING_REST) : rest)
   }
 

@@ -77,8 +77,8 @@ export function select<Item extends Candidate> (
 }
 
 /** How long a path rests that has failed so many times in a row. */
-export function restAfter (failures: number): number {
-  return failures <= 0 ? 0 : Math.min(LONGEST_REST, FIRST_REST * 2 ** (failures - 1))
+export function restAfter (failures: number, longest: number = LONGEST_REST): number {
+  return failures <= 0 ? 0 : Math.min(longest, FIRST_REST * 2 ** (failures - 1))
 }
 
 /** Whether a path goes past every server. */

@@ -109,7 +109,7 @@ export class Door implements TcpDoor {
   }
 
   #enter (socket: Socket): void {
-    const localAddress = socket.localAddress?.replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
+    const localAddress = socket.localAddress?.replace(/^::ffff:(?=\d+\.)|%.*$/gi, '') ?? ''
     if (this.#guests.size === 0 || !this.#options.allow(localAddress)) {
       socket.on('error', () => {}).destroy()
       return

@@ -9,7 +9,8 @@ const FAST = /^(eth|en|wl|br|bond|wi-?fi|ethernet)/i
 /** Every address of every interface. */
 export function localAddresses (networkCost: (name: string) => NetworkCostName): LocalAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.map(({ address, cidr }) => ({
+    // the same cable-local address means another device on each cable, and on none this one
+    addresses.filter(({ address, internal }) => !internal || !/^fe[89ab]/i.test(address)).map(({ address, cidr }) => ({
       interface: name,
       ip: address,
       prefix: Number(cidr?.split('/')[1] ?? (address.includes(':') ? 128 : 32)),

@@ -92,8 +92,13 @@ export class TcpWire implements Wire {
       return
     }
     this.#socket.end().resume() // what is not read would make the system cut the connection, and what was sent with it
-    // the system would keep what nobody takes for minutes, and the other end would not learn of it
-    this.#farewell ??= setTimeout(() => { this.#socket.resetAndDestroy() }, FAREWELL)
+    this.#farewell ??= setTimeout(() => {
+      if (this.#queued > 0) {
+        this.#socket.resetAndDestroy() // it isn't all said, and won't be: the other end should learn of that
+      } else {
+        this.#socket.destroy() // what the system has taken it goes on sending
+      }
+    }, FAREWELL)
   }
 
   /** What is sent in one turn of the event loop goes out in one call of the system. */

@@ -146,7 +146,7 @@ describe('The choice of a path', () => {
 
 describe('A path that has failed', () => {
   it('rests, the longer the more often it has failed', () => {
-    assert.deepEqual([0, 1, 2, 3, 7, 8, 1_000].map(restAfter),
+    assert.deepEqual([0, 1, 2, 3, 7, 8, 1_000].map(failures => restAfter(failures)),
       [0, FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST, LONGEST_REST, LONGEST_REST, LONGEST_REST])
     assert.equal(restAfter(-1), 0)
   })
