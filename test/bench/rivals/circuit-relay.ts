@@ -1,10 +1,11 @@
 // js-libp2p's circuit relay v2 over WebSockets, with all its limits switched off.
-import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { common, end } from './libp2p.ts'
+import { startRelay } from './relay-node.ts'
 import type { Rival } from './types.ts'
 
 const MANY = 100_000
@@ -14,23 +15,7 @@ export const circuitRelay: Rival = {
   about: 'js-libp2p circuit relay v2 over WebSockets, limits off; libp2p nodes with Noise and Yamux',
   like: 'star',
 
-  startServer: async () => {
-    const node = await createLibp2p({
-      ...await common({}),
-      addresses: { listen: ['/ip4/127.0.0.1/tcp/0/ws'] },
-      transports: [webSockets()],
-      services: {
-        identify: identify(),
-        relay: circuitRelayServer({
-          maxInboundHopStreams: MANY,
-          maxOutboundHopStreams: MANY,
-          maxOutboundStopStreams: MANY,
-          reservations: { maxReservations: MANY, applyDefaultLimit: false }
-        })
-      }
-    })
-    return { address: node.getMultiaddrs().map(String)[0]!, close: async () => await node.stop() }
-  },
+  startServer: async () => await startRelay(webSockets(), '/ip4/127.0.0.1/tcp/0/ws'),
 
   startEnd: async (server, options) => {
     const node = await createLibp2p({

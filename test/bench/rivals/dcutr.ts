@@ -1,13 +1,14 @@
 // js-libp2p's DCUtR: a connection through a circuit relay over TCP gives way to a direct one, again over TCP.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { dcutr as dcutrService } from '@libp2p/dcutr'
 import { identify } from '@libp2p/identify'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { common, directConnection, end } from './libp2p.ts'
+import { startRelay } from './relay-node.ts'
 import type { AddressInfo } from 'node:net'
 import type { Rival } from './types.ts'
 
@@ -26,23 +27,7 @@ function contender (name: string, about: string, reachable: boolean): Rival {
     about,
     like: 'star',
 
-    startServer: async () => {
-      const node = await createLibp2p({
-        ...await common({}),
-        addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-        transports: [tcp()],
-        services: {
-          identify: identify(),
-          relay: circuitRelayServer({
-            maxInboundHopStreams: MANY,
-            maxOutboundHopStreams: MANY,
-            maxOutboundStopStreams: MANY,
-            reservations: { maxReservations: MANY, applyDefaultLimit: false }
-          })
-        }
-      })
-      return { address: node.getMultiaddrs().map(String)[0]!, close: async () => await node.stop() }
-    },
+    startServer: async () => await startRelay(tcp(), '/ip4/127.0.0.1/tcp/0'),
 
     startEnd: async (server, options) => {
       const isDialler = options.listen === false
