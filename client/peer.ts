@@ -401,7 +401,7 @@ export class Peer {
   #flushSoon (link: Link): void {
     const record = this.#links.get(link)
     if (record?.flushing === false) {
-      if (link.session.figures.kept < MUCH && this.#paths.get(link.path)?.path.prompt === true) {
+      if (link.session.kept < MUCH && this.#paths.get(link.path)?.path.prompt === true) {
         return this.#flush(link)
       }
       record.flushing = true

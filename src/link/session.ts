@@ -124,12 +124,17 @@ export class Session {
     return this.#ended && this.#fin !== 'open' && this.#queue.byteLength === 0 && this.#acked >= this.#framed
   }
 
+  /** Bytes written and not acknowledged. */
+  get kept (): number {
+    return this.#kept.byteLength + this.#queue.byteLength
+  }
+
   /** Bytes written, of these not acknowledged, received, and sent more than once; the last round trip in milliseconds. */
   get figures (): { written: number, kept: number, received: number, resent: number, roundTrip: number | undefined } {
     const written = this.#framed + this.#queue.byteLength
     return {
       written,
-      kept: this.#kept.byteLength + this.#queue.byteLength,
+      kept: this.kept,
       received: this.#received - (this.#ended ? 1 : 0),
       resent: this.#resentBytes,
       roundTrip: this.#pulse.roundTrip

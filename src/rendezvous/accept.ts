@@ -3,6 +3,7 @@
 // says a Hello is closed by itself: a stranger who finds the port ends no rendezvous, and uses up no path.
 import { StarError } from '../errors.ts'
 import { FrameReader } from './frame.ts'
+import { unmapped } from './ip.ts'
 import type { Machine } from '../machine.ts'
 import type { Rendezvous } from './keys.ts'
 
@@ -48,8 +49,6 @@ const MOST_STRANGERS = 64
 export const STRANGER_TIME = 10_000
 /** The longest Hello that a stranger may send, in bytes: it has 68, and a later version may have some more. */
 export const MAX_HELLO = 1_024
-
-const MAPPED = /^::ffff:(?=\d+\.)/i
 
 /** A connection that has not said who it is. */
 interface Stranger {
@@ -158,7 +157,7 @@ export class Acceptor implements Machine<AcceptEvent, AcceptOutput> {
    * taken, for between the two devices addresses may be translated.
    */
   #candidates (localAddress: string): Candidate[] {
-    const local = localAddress.replace(MAPPED, '')
+    const local = unmapped(localAddress)
     const free = [...this.#offers].flatMap(([offer, of]) => of.offered
       .filter(({ pathId }) => !of.taken.has(pathId) && !of.rendezvous.isClaimed(pathId))
       .map(one => ({ ...one, offer, of })))

@@ -27,6 +27,11 @@ export function parse (ip: string): Uint8Array | undefined {
   return isMapped ? bytes.subarray(12) : bytes
 }
 
+/** An address as a socket for both families spells it, in the spelling of its own family. */
+export function unmapped (ip: string): string {
+  return ip.replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
 /** False for what stands for any address, or for many. */
 export function isDialable (bytes: Uint8Array): boolean {
   const [first = 0] = bytes

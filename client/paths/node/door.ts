@@ -4,6 +4,7 @@ import { Alarm } from '../../../src/alarm.ts'
 import { StarError } from '../../../src/errors.ts'
 import { Acceptor } from '../../../src/rendezvous/accept.ts'
 import { CloseCode } from '../../../src/rendezvous/close.ts'
+import { unmapped } from '../../../src/rendezvous/ip.ts'
 import { TcpWire } from './tcp.ts'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { AcceptEvent } from '../../../src/rendezvous/accept.ts'
@@ -109,7 +110,7 @@ export class Door implements TcpDoor {
   }
 
   #enter (socket: Socket): void {
-    const localAddress = socket.localAddress?.replace(/^::ffff:(?=\d+\.)|%.*$/gi, '') ?? ''
+    const localAddress = unmapped(socket.localAddress ?? '').replace(/%.*$/, '')
     if (this.#guests.size === 0 || !this.#options.allow(localAddress)) {
       socket.on('error', () => {}).destroy()
       return

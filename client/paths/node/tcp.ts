@@ -1,6 +1,7 @@
 // A TCP socket as a wire.
 import { connect } from 'node:net'
 import { CloseCode } from '../../../src/rendezvous/close.ts'
+import { unmapped } from '../../../src/rendezvous/ip.ts'
 import { StarError } from '../../../src/errors.ts'
 import { FAREWELL } from '../wire.ts'
 import type { Socket } from 'node:net'
@@ -115,6 +116,6 @@ export class TcpWire implements Wire {
 }
 
 function addressOf (ip: string, port: number): string {
-  const plain = ip.replace(/^::ffff:(?=\d+\.)/i, '')
+  const plain = unmapped(ip)
   return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
 }
