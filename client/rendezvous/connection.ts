@@ -3,7 +3,8 @@
 // Each sealed frame holds bytes; an empty one says that nothing more follows in its direction. So an end is as sure as the bytes
 // before it: a connection that somebody cuts is broken and not at its end.
 import { StarError } from '../../src/errors.ts'
-import type { ByteSource } from '../../src/pull-stream/duplex.ts'
+import { Pump } from '../../src/pump.ts'
+import type { ByteSource } from '../../src/pump.ts'
 import type { Channel, ChannelOwner } from '../race-driver.ts'
 
 /** What two devices have of each other. */
@@ -42,17 +43,29 @@ export class Duplex implements RendezvousConnection, ChannelOwner {
   readonly rph: Uint8Array
   readonly source: AsyncGenerator<Uint8Array, void, void>
   readonly #channel: Channel
+  readonly #pump = new Pump({
+    check: () => { this.#throwIfBroken() },
+    write: async bytes => { await this.#write(bytes) },
+    end: async () => {
+      this.#throwIfBroken()
+      this.#channel.send([END])
+      await this.#taken(0)
+    },
+    fail: cause => {
+      if (cause !== this.#error) {
+        this.#channel.end(new StarError('ERR_STREAM_RESET', { detail: 'what was to be sent failed', cause }))
+      }
+    }
+  })
   readonly #chunks: Uint8Array[] = []
   #held = 0
   #paused = false
   /** The other end's end has come; ours has gone. */
   #ended = false
   #sent = false
-  #sunk = false
   #error: StarError | undefined
   #reader: (() => void) | undefined
   #writer: (() => void) | undefined
-  #breakOff: ((error: StarError) => void) | undefined
 
   constructor (channel: Channel) {
     this.rph = channel.rph
@@ -67,27 +80,7 @@ export class Duplex implements RendezvousConnection, ChannelOwner {
   }
 
   async sink (source: ByteSource): Promise<void> {
-    if (this.#sunk) {
-      throw new StarError('ERR_STREAM_CLOSED', { detail: 'the sink was used already' })
-    }
-    this.#sunk = true
-    const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-    try {
-      for (let next = await this.#next(items); next.done !== true; next = await this.#next(items)) {
-        const item = next.value
-        await this.#write(item instanceof Uint8Array ? item : item.subarray())
-      }
-      this.#throwIfBroken()
-      this.#channel.send([END])
-      await this.#taken(0)
-    } catch (cause) {
-      // not waited for: a source that waits for its own input returns when that comes
-      Promise.resolve(items.return?.()).catch(() => {})
-      if (cause !== this.#error) {
-        this.#channel.end(new StarError('ERR_STREAM_RESET', { detail: 'what was to be sent failed', cause }))
-      }
-      throw cause
-    }
+    await this.#pump.run(source)
     this.#sent = true
     this.#endIfDone()
   }
@@ -125,7 +118,7 @@ export class Duplex implements RendezvousConnection, ChannelOwner {
     this.#error ??= error
     this.#reader?.()
     this.#writer?.()
-    this.#breakOff?.(this.#error)
+    this.#pump.breakOff(this.#error)
   }
 
   async * #read (): AsyncGenerator<Uint8Array, void, void> {
@@ -169,15 +162,6 @@ export class Duplex implements RendezvousConnection, ChannelOwner {
     if (this.#ended && this.#sent) {
       this.#channel.end()
     }
-  }
-
-  /** What the source gives next; rejects as soon as the connection is no more, also while the source takes its time. */
-  async #next<T> (items: AsyncIterator<T> | Iterator<T>): Promise<IteratorResult<T>> {
-    this.#throwIfBroken()
-    return await new Promise<IteratorResult<T>>((resolve, reject) => {
-      this.#breakOff = reject
-      Promise.resolve(items.next()).then(resolve, reject)
-    })
   }
 
   async #write (bytes: Uint8Array): Promise<void> {

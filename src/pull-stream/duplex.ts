@@ -1,17 +1,11 @@
 // A stream as async-iterable source and sink, for `it-pipe`: half-close, errors, and back-pressure in both directions.
 import { StarError } from '../errors.ts'
+import { Pump } from '../pump.ts'
 import { Endpoint } from './endpoint.ts'
 import { MAX_CHUNK } from './protocol.ts'
 import type { EndpointOptions, EndpointOutput, Send } from './endpoint.ts'
+import type { ByteSource } from '../pump.ts'
 import type { Kind, Side } from './protocol.ts'
-
-/** Bytes, or a list of them, as libp2p's streams yield. */
-interface ByteList {
-  subarray (): Uint8Array
-}
-
-/** What a sink takes: whatever `for await` takes, of bytes. */
-export type ByteSource = AsyncIterable<Uint8Array | ByteList> | Iterable<Uint8Array | ByteList>
 
 /** What a duplex tells its driver. */
 export interface DuplexInit extends EndpointOptions {
@@ -38,10 +32,21 @@ export class PullDuplex {
   #ended = false
   #error: StarError | undefined
   #unread: StarError | undefined
-  #sunk = false
+  readonly #pump = new Pump({
+    check: () => { this.#throwIfUnwritable() },
+    write: async bytes => { await this.#send(bytes) },
+    end: () => {
+      this.#throwIfUnwritable()
+      this.#perform(this.#endpoint.end())
+    },
+    fail: cause => {
+      if (cause !== this.#error && cause !== this.#unread) {
+        this.abort(cause instanceof Error ? cause : new StarError('ERR_STREAM_RESET', { detail: String(cause) }))
+      }
+    }
+  })
   #reader: (() => void) | undefined
   #writer: (() => void) | undefined
-  #breakOff: ((error: StarError) => void) | undefined
 
   constructor (init: DuplexInit) {
     this.#init = init
@@ -55,7 +60,7 @@ export class PullDuplex {
       this.#reader?.() // may be waiting for bytes that won't come any more
       return await leave(value)
     }
-    this.sink = source => this.#write(source)
+    this.sink = async source => { await this.#pump.run(source) }
   }
 
   /** Asks the other end for its bytes; to be called once, when events can be received. */
@@ -97,38 +102,6 @@ export class PullDuplex {
       this.#chunks.length = 0
       this.#perform(this.#endpoint.stopReading())
     }
-  }
-
-  async #write (source: ByteSource): Promise<void> {
-    if (this.#sunk) {
-      throw new StarError('ERR_STREAM_CLOSED', { detail: 'the sink was used already' })
-    }
-    this.#sunk = true
-    const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-    try {
-      for (let next = await this.#next(items); next.done !== true; next = await this.#next(items)) {
-        const item = next.value
-        await this.#send(item instanceof Uint8Array ? item : item.subarray())
-      }
-    } catch (cause) {
-      // not waited for: a source that waits for its own input returns when that comes
-      Promise.resolve(items.return?.()).catch(() => {})
-      if (cause !== this.#error && cause !== this.#unread) {
-        this.abort(cause instanceof Error ? cause : new StarError('ERR_STREAM_RESET', { detail: String(cause) }))
-      }
-      throw cause
-    }
-    this.#throwIfUnwritable()
-    this.#perform(this.#endpoint.end())
-  }
-
-  /** What the source gives next; rejects as soon as nobody would read it, also while the source takes its time. */
-  async #next<T> (items: AsyncIterator<T> | Iterator<T>): Promise<IteratorResult<T>> {
-    this.#throwIfUnwritable()
-    return await new Promise<IteratorResult<T>>((resolve, reject) => {
-      this.#breakOff = reject
-      Promise.resolve(items.next()).then(resolve, reject)
-    })
   }
 
   async #send (bytes: Uint8Array): Promise<void> {
@@ -173,7 +146,7 @@ export class PullDuplex {
         case 'unread':
           this.#unread = output.error
           this.#writer?.()
-          this.#breakOff?.(output.error)
+          this.#pump.breakOff(output.error)
           break
         case 'closed':
           this.#error ??= output.error
@@ -181,7 +154,7 @@ export class PullDuplex {
           this.#reader?.()
           this.#writer?.()
           if (this.#error != null) {
-            this.#breakOff?.(this.#error)
+            this.#pump.breakOff(this.#error)
           }
           this.#init.onClose()
           break
