@@ -169,10 +169,11 @@ export class Upgrades {
     })
   }
 
-  /** Tries to move the link to that peer now; false when there is nothing to be tried, or a try is under way. For tests. */
+  /** Tries to move the link to that peer now, instead of a try that is under way; resolves with whether it will. For tests. */
   async try (peer: string, kinds: readonly PathKind[]): Promise<boolean> {
     const ascent = this.#ascents.get(peer)
-    return ascent?.connection != null && ascent.attempt == null ? await this.#try(ascent, kinds) : false
+    ascent?.attempt?.stop(new StarError('ERR_STOPPED'))
+    return ascent == null ? false : await this.#try(ascent, kinds)
   }
 
   /** What may be tried, the best first. */

@@ -62,7 +62,7 @@ describe('a link that moves all the time', () => {
           assert.ok(one.links.drop(other.id))
         } else {
           tcp = wanted === 'tcp'
-          await until(async () => await a.links.upgrades.try(b.id, [wanted]), PATIENCE) // not while the last one is under way
+          await until(async () => await a.links.upgrades.try(b.id, [wanted]), PATIENCE)
         }
         await a.told({ what: 'path' }, undefined, { since, ms: PATIENCE })
         await runsOn(wanted, a, b)

@@ -7,6 +7,8 @@ import type { TestStar } from '../../server/testing.ts'
 
 const BYTES = 1_024 * 2 ** 20
 const PATIENCE = 60_000
+/** Bytes after which both have moved, and the path before is closed: more than is ever on the way. */
+const SETTLED = 64 * 2 ** 20
 
 describe('a gigabyte between two processes', function () {
   this.timeout(180_000)
@@ -29,15 +31,15 @@ describe('a gigabyte between two processes', function () {
       const [, id] = await Promise.all([from.start(address, init), to.start(address, init)])
       await from.dial(id)
       const sending = from.send(id, BYTES)
-      const reaches = async (part: number): Promise<void> => {
-        const reached = from.when(`${part} of all bytes`, () => from.moved >= part * BYTES, PATIENCE)
+      const reaches = async (bytes: number): Promise<void> => {
+        const reached = from.when(`${bytes} bytes`, () => from.moved >= bytes, PATIENCE)
         await Promise.race([reached, sending.then(() => { throw new Error('the transfer was over too soon') })])
       }
-      await reaches(1 / 4)
+      await reaches(BYTES / 4)
       assert.deepEqual([from.kinds(), to.kinds()], [['relay'], ['relay']])
       await from.allow(id)
       await bothOn(['tcp'], [from, to], PATIENCE)
-      await reaches(1 / 2)
+      await reaches(Math.max(BYTES / 2, from.moved + SETTLED))
       const begin = Date.now()
       const counts = [from, to].map(({ told }) => told.length) as [number, number]
       assert.ok(await (cutter === 'dialled' ? from : to).cut() > 0)

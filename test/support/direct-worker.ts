@@ -257,7 +257,7 @@ class Worker {
 
   async #allow (peer: string): Promise<void> {
     this.#allowed = true
-    await this.#node.links.upgrades.try(peer, ['tcp']) // what is under way, or comes next, is as good
+    await this.#node.links.upgrades.try(peer, ['tcp'])
   }
 
   #cut (): number {

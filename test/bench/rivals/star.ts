@@ -49,7 +49,7 @@ export const starMove: Rival = {
         return what === 'path' && path?.kind === 'tcp'
       }, AbortSignal.timeout(PATIENCE))
       open = true
-      await links?.upgrades.try(peer, ['tcp']) // or a try of its own is just under way
+      await links?.upgrades.try(peer, ['tcp'])
       await there
     }
     return {
