@@ -1,6 +1,7 @@
 // Ours: pairs of bare WebSockets through our star's raw relay. Its ends know nothing but `ws`, like those of the bare forwarder.
 import { createHash, randomUUID } from 'node:crypto'
 import { WebSocket } from 'ws'
+import { startServer } from './star-server.ts'
 import type { Channel, Rival } from './types.ts'
 import { channelOf } from './web-socket.ts'
 
@@ -26,8 +27,7 @@ export const starRelay: Rival = {
   name: 'star-relay',
   about: "our star's raw relay: pairs of bare WebSockets that meet on a path; no encryption",
   like: 'star-relay',
-  // the ends, in processes of their own, don't load a star
-  startServer: async options => await (await import('./star-server.ts')).startServer(options),
+  startServer,
 
   startEnd: async (server, options) => {
     const address = randomUUID()
