@@ -16,6 +16,7 @@ import type { Guest, Platform, TcpDoor } from '../paths/platform.ts'
 import type { WireOwner, Wire } from '../paths/wire.ts'
 import type { Tried } from '../race-driver.ts'
 import type { Member } from '../star.ts'
+import type { Offer } from './exchange.ts'
 
 /** What an attempt is made of. */
 export interface AttemptInit {
@@ -61,7 +62,6 @@ export class Attempt {
   #relay: string | undefined
   /** As long as it isn't known whether the other peer wants everything sealed, everything is. */
   #sealed = true
-  #tcp = false
 
   constructor (init: AttemptInit) {
     const { platform, options, nominator } = init
@@ -92,29 +92,35 @@ export class Attempt {
     return this.#driver.closed
   }
 
-  /** Opens what can be opened, and resolves with the init that tells of it. */
-  async offer (): Promise<RendezvousInit> {
+  /** Opens what can be opened, and resolves with the offer that tells of it. */
+  async offer (link: bigint): Promise<Offer> {
+    const { platform, kinds, options } = this.#init
     this.#announce()
     const directTcpServer = await this.#listen()
     const relay = this.#relay
     return {
-      ak: this.#ak,
-      relayedWebSocket: relay == null ? undefined : { pathId: RELAY_PATH, networkCost: FREE, url: this.#relayUrl(relay) },
-      directTcpServer
+      link,
+      init: {
+        ak: this.#ak,
+        relayedWebSocket: relay == null ? undefined : { pathId: RELAY_PATH, networkCost: FREE, url: this.#relayUrl(relay) },
+        directTcpServer
+      },
+      sealed: options.directSealed,
+      dials: platform.tcp != null && kinds.includes('tcp')
     }
   }
 
   /** Tries everything; resolves when there is a path, and rejects with {@link StarError}. */
-  async run (theirs: RendezvousInit, sealed: boolean): Promise<void> {
+  async run ({ init, sealed, dials }: Offer): Promise<void> {
     const { platform, options } = this.#init
     this.#sealed = sealed || options.directSealed
-    const rendezvous = new Rendezvous(platform.crypto, 'rrd', theirs.ak)
-    const plan = dialPlan(theirs, {
+    const rendezvous = new Rendezvous(platform.crypto, 'rrd', init.ak)
+    const plan = dialPlan(init, {
       families: [...new Set(this.#addresses.map(({ ip }) => familyOf(ip)))],
       allow: target => this.#mayDial(target)
     })
-    this.#tcp ||= plan.some(({ target }) => target.kind === 'tcp')
-    const after = this.#tcp ? RELAY_DELAY : 0
+    const isTcp = (dials && this.#guest != null) || plan.some(({ target }) => target.kind === 'tcp')
+    const after = isTcp ? RELAY_DELAY : 0
     if (this.#relay != null) {
       this.#dialRelay(RELAY_PATH, { rendezvous: this.#mine, pathId: RELAY_PATH }, this.#relay, after)
     }
@@ -161,6 +167,7 @@ export class Attempt {
     try {
       port = await door.admit(this.#guest)
     } catch (cause) {
+      this.#guest = undefined
       if (!(cause instanceof StarError)) { // it is when it was stopped meanwhile
         const error = new StarError('ERR_PATH_LOST', { detail: 'this device cannot listen', cause })
         this.#init.onTried({ kind: 'tcp', via: `port ${options.directPort}`, error })
@@ -170,7 +177,6 @@ export class Attempt {
     for (const { pathId, ip } of ipAddresses) {
       this.#driver.await(pathId, { rendezvous: this.#mine, pathId, kind: 'tcp', unmetered: false }, ip)
     }
-    this.#tcp = true
     return { port, ipAddresses }
   }
 

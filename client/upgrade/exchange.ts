@@ -4,7 +4,8 @@
 //   dialler → acceptor   Offer
 //   acceptor → dialler   Offer
 //
-//   Offer   link = 1 uint64 (which link it is about), init = 2 RendezvousInit, sealed = 3 bool (data is to be sealed, too)
+//   Offer   link = 1 uint64 (which link it is about), init = 2 RendezvousInit, sealed = 3 bool (data is to be sealed, too),
+//           dials = 4 bool (who sends it can dial the addresses that it is given)
 //
 // Each is proto3 with its length before it, as an unsigned varint.
 import { lpStream } from '@libp2p/utils'
@@ -24,9 +25,11 @@ export interface Offer {
   readonly init: RendezvousInit
   /** Whether all that is sent is to be sealed. */
   readonly sealed: boolean
+  /** Whether who sends it can dial addresses; a browser can't. */
+  readonly dials: boolean
 }
 
-const OFFER: Schema = [[1, 'link', 'uint64'], [2, 'init', 'bytes'], [3, 'sealed', 'bool']]
+const OFFER: Schema = [[1, 'link', 'uint64'], [2, 'init', 'bytes'], [3, 'sealed', 'bool'], [4, 'dials', 'bool']]
 /** Milliseconds for an answer. */
 const TIMEOUT = 10_000
 /** Bytes of an offer beside the init. */
@@ -64,14 +67,14 @@ export async function answerOffer (stream: Stream, stop: AbortSignal, answer: (t
 }
 
 /** Spells an offer. */
-export function encodeOffer ({ link, init, sealed }: Offer): Uint8Array {
-  return encode(OFFER, { link, init: encodeInit(init), sealed })
+export function encodeOffer ({ init, ...rest }: Offer): Uint8Array {
+  return encode(OFFER, { ...rest, init: encodeInit(init) })
 }
 
 /** Reads an offer; throws {@link StarError} `ERR_PROTOCOL` or `ERR_RENDEZVOUS_INIT` for what is none. */
 export function decodeOffer (bytes: Uint8Array): Offer {
-  const { link, init, sealed } = decode(OFFER, bytes) as { link: bigint, init: Uint8Array, sealed: boolean }
-  return { link, init: decodeInit(init), sealed }
+  const { init, ...rest } = decode(OFFER, bytes) as Omit<Offer, 'init'> & { readonly init: Uint8Array }
+  return { ...rest, init: decodeInit(init) }
 }
 
 function toError (error: unknown): Error {

@@ -172,7 +172,6 @@ export class Upgrades {
   /** Tries to move the link to that peer now, instead of a try that is under way; resolves with whether it will. For tests. */
   async try (peer: string, kinds: readonly PathKind[]): Promise<boolean> {
     const ascent = this.#ascents.get(peer)
-    ascent?.attempt?.stop(new StarError('ERR_STOPPED'))
     return ascent == null ? false : await this.#try(ascent, kinds)
   }
 
@@ -218,13 +217,11 @@ export class Upgrades {
     const attempt = this.#attempt(ascent, kinds, true)
     this.#trying++
     try {
-      const init = await attempt.offer()
-      const { directSealed: sealed } = this.#init.options
-      const theirs = await exchangeOffers(connection, { link, init, sealed }, this.#stop.signal)
+      const theirs = await exchangeOffers(connection, await attempt.offer(link), this.#stop.signal)
       if (theirs.link !== link) {
         throw new StarError('ERR_LINK_UNKNOWN')
       }
-      await attempt.run(theirs.init, theirs.sealed)
+      await attempt.run(theirs)
       return true
     } catch (error) {
       attempt.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
@@ -247,9 +244,9 @@ export class Upgrades {
         own.ascent = this.#admit(peer, link, connection)
         own.attempt = this.#attempt(own.ascent, this.#kinds, false)
         this.#trying++ // and not before: who only opens streams is to take nobody's place
-        return { link, init: await own.attempt.offer(), sealed: this.#init.options.directSealed }
+        return await own.attempt.offer(link)
       })
-      await own.attempt?.run(theirs.init, theirs.sealed)
+      await own.attempt?.run(theirs)
     } catch (error) {
       own.attempt?.stop(error instanceof StarError ? error : new StarError('ERR_RENDEZVOUS_FAILED', { cause: error }))
       this.#log('no better path from %s - %e', peer, error)
@@ -272,13 +269,13 @@ export class Upgrades {
       throw new StarError('ERR_TOO_MANY_IN_FLIGHT')
     }
     ascent.answeredAt = now
-    ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED'))
     return ascent
   }
 
   #attempt (ascent: Ascent, kinds: readonly PathKind[], nominator: boolean): Attempt {
     const { platform, options } = this.#init
     const peer = this.#init.peer(ascent.peer)
+    ascent.attempt?.stop(new StarError('ERR_STREAM_CLOSED')) // the other peer answers one at a time, the last one
     const attempt = new Attempt({
       platform,
       options,

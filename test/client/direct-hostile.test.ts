@@ -40,7 +40,7 @@ describe('A peer that answers with', () => {
     'a path id that comes twice': ({ link }) => badOffer(link, { count: 2, pathId: () => 1 }),
     'a key that is too short': ({ link }) => badOffer(link, { ak: times(1, 31) }),
     'a version to come': ({ link }) => badOffer(link, { version: 1 }),
-    'another link': ({ link }) => encodeOffer({ link: link + 1n, init: initOf(9, ['127.0.0.1']), sealed: false }),
+    'another link': ({ link }) => encodeOffer({ link: link + 1n, init: initOf(9, ['127.0.0.1']), sealed: false, dials: true }),
     'a reset': (_, stream) => { stream.abort(new Error('no')); return undefined },
     'the end': (_, stream) => { void stream.close(); return undefined }
   }
@@ -89,7 +89,8 @@ describe('What a peer says is not dialled', () => {
 
   /** Has a node ask twice, so that the first try is over; the answer is an init with these addresses. */
   async function askedTwice (init: LinkedInit, port: number, ips: readonly string[]): Promise<Linked> {
-    const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, init: initOf(port, ips), sealed: false }))
+    const offered = { init: initOf(port, ips), sealed: false, dials: true }
+    const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, ...offered }))
     const alice = await stage.node(init)
     const connection = await stage.link(alice, foe.linked)
     await foe.asked(2)
@@ -109,7 +110,7 @@ describe('What a peer says is not dialled', () => {
     assert.deepEqual([set.sockets.length, alice.brief], [0, ['path']])
     const bob = await stage.node(DIALS)
     const foe = await Foe.start(await stage.node(), ({ link }) =>
-      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), sealed: false }))
+      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), sealed: false, dials: true }))
     await stage.link(bob, foe.linked)
     await set.caught(1) // the trap works
   })
@@ -132,7 +133,7 @@ describe('What a peer says is not dialled', () => {
   it('twice, however often it is said', async () => {
     const set = await trap()
     const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({
-      link, init: initOf(set.port, ['127.0.0.1', '::ffff:127.0.0.1', '127.0.0.1', '::ffff:7f00:1']), sealed: false
+      link, init: initOf(set.port, ['127.0.0.1', '::ffff:127.0.0.1', '127.0.0.1', '::ffff:7f00:1']), sealed: false, dials: true
     }))
     const alice = await stage.node(DIALS)
     await stage.link(alice, foe.linked)
@@ -148,7 +149,7 @@ describe('What a peer says is not dialled', () => {
     const url = `ws://127.0.0.1:${set.port}/relay/${'ab'.repeat(32)}`
     const relayedWebSocket = { pathId: 1, networkCost: 'unknown', url } as const
     const init = { ...initOf(0, []), directTcpServer: undefined, relayedWebSocket }
-    const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, init, sealed: false }))
+    const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, init, sealed: false, dials: true }))
     const alice = await stage.node({ ...DIALS, directRelay: true })
     await works(await stage.link(alice, foe.linked))
     const { path } = await alice.told('tried', 'ERR_PATH_LOST')
@@ -233,7 +234,7 @@ describe('At the port of a peer', () => {
 
   it('who nominates and is not to closes its own path only', async () => {
     const [alice, foe] = await Promise.all([stage.node(DIRECT), Foe.start(await stage.node(), ({ link }) =>
-      encodeOffer({ link, init: { ...initOf(0, []), directTcpServer: undefined }, sealed: false }))])
+      encodeOffer({ link, init: { ...initOf(0, []), directTcpServer: undefined }, sealed: false, dials: true }))])
     const connection = await stage.link(alice, foe.linked)
     await foe.asked(1)
     const [offer] = foe.offers
@@ -248,7 +249,7 @@ describe('At the port of a peer', () => {
   it('that opens and never answers, a peer gives up in time', async () => {
     const set = await Trap.set()
     const foe = await Foe.start(await stage.node(), ({ link }) =>
-      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), sealed: false }))
+      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), sealed: false, dials: true }))
     const alice = await stage.node(DIALS)
     const connection = await stage.link(alice, foe.linked)
     await set.caught(1)
@@ -270,7 +271,7 @@ describe('A peer that asks', () => {
     assert.equal(await foe.offer(there, alice), undefined)
     const bob = await stage.node(DIRECT)
     const connection = await stage.link(foe.linked, bob)
-    const other = encodeOffer({ link: linkId(foe.linked, alice), init: initOf(0, []), sealed: false })
+    const other = encodeOffer({ link: linkId(foe.linked, alice), init: initOf(0, []), sealed: false, dials: true })
     assert.equal(await foe.ask(connection, other), undefined)
     assert.equal(await foe.ask(connection, encodeInit(initOf(0, []))), undefined)
     assert.equal(await foe.ask(connection, new Uint8Array(20_000)), undefined)

@@ -20,6 +20,7 @@ const PLAIN = { noNullPrototype: true }
 const anyOffer: fc.Arbitrary<Offer> = fc.record({
   link: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   sealed: fc.boolean(),
+  dials: fc.boolean(),
   init: fc.record({
     ak: fc.uint8Array({ minLength: 32, maxLength: 32 }),
     relayedWebSocket: fc.constantFrom(undefined, INIT.relayedWebSocket),
@@ -43,13 +44,13 @@ describe('An offer', () => {
     }))
   })
 
-  it('survives what a later version adds, and is not sealed unless it says so', () => {
-    const later = Uint8Array.of(...encodeOffer({ link: 5n, init: INIT, sealed: false }), 0x7a, 2, 1, 2)
-    assert.deepEqual(decodeOffer(later), { link: 5n, init: INIT, sealed: false })
+  it('survives what a later version adds, and is not sealed, and comes from who can dial nothing, unless it says so', () => {
+    const later = Uint8Array.of(...encodeOffer({ link: 5n, init: INIT, sealed: false, dials: false }), 0x7a, 2, 1, 2)
+    assert.deepEqual(decodeOffer(later), { link: 5n, init: INIT, sealed: false, dials: false })
   })
 
   it('is refused with a reason, or read, whatever the bytes are', () => {
-    const spelled = encodeOffer({ link: 77n, init: INIT, sealed: true })
+    const spelled = encodeOffer({ link: 77n, init: INIT, sealed: true, dials: true })
     const bent = fc.record({ at: fc.nat({ max: spelled.byteLength - 1 }), bits: fc.integer({ min: 1, max: 255 }), cut: fc.nat() })
       .map(({ at, bits, cut }) => {
         const bytes = Uint8Array.from(spelled)
@@ -58,8 +59,8 @@ describe('An offer', () => {
       })
     fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), bent), bytes => {
       try {
-        const { link, init, sealed } = decodeOffer(bytes)
-        assert.deepEqual([typeof link, typeof sealed, init.ak.byteLength], ['bigint', 'boolean', 32])
+        const { link, init, sealed, dials } = decodeOffer(bytes)
+        assert.deepEqual([typeof link, typeof sealed, typeof dials, init.ak.byteLength], ['bigint', 'boolean', 'boolean', 32])
       } catch (error) {
         assert.ok(error instanceof StarError)
         assert.ok(error.code === 'ERR_PROTOCOL' || error.code === 'ERR_RENDEZVOUS_INIT', error.code)
@@ -84,6 +85,6 @@ describe('An offer', () => {
       assert.throws(() => decodeOffer(offerOf(init)), { code: 'ERR_RENDEZVOUS_INIT' })
     }
     const init = { ...INIT, ak: times(1, 31) }
-    assert.throws(() => encodeOffer({ link: 1n, sealed: false, init }), { code: 'ERR_RENDEZVOUS_INIT' })
+    assert.throws(() => encodeOffer({ link: 1n, sealed: false, dials: true, init }), { code: 'ERR_RENDEZVOUS_INIT' })
   })
 })

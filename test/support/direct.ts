@@ -94,7 +94,7 @@ export class Foe extends Watched {
 
   /** Offers an init about the link to that peer. */
   async offer (connection: Connection, peer: Linked, init: RendezvousInit = initOf(0, [])): Promise<Offer | undefined> {
-    return await this.ask(connection, encodeOffer({ link: linkId(this.linked, peer), init, sealed: false }))
+    return await this.ask(connection, encodeOffer({ link: linkId(this.linked, peer), init, sealed: false, dials: true }))
   }
 }
 

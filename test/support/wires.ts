@@ -258,8 +258,8 @@ export async function nominatedPaths (kind: PathKind, star: TestStar, sealed: bo
   }))
   const [here, there] = attempts
   assert.ok(here != null && there != null)
-  const [mine, theirs] = await Promise.all([here.offer(), there.offer()])
-  await Promise.all([here.run(theirs, false), there.run(mine, false)])
+  const [mine, theirs] = await Promise.all([here.offer(1n), there.offer(1n)])
+  await Promise.all([here.run(theirs), there.run(mine)])
   const [one, other] = await Promise.all(adopted.map(async ({ promise }) => await promise))
   assert.ok(one != null && other != null)
   return {
