@@ -332,7 +332,7 @@ export class Race implements Machine<RaceEvent, RaceOutput> {
   /** All have had their time: is the best one good enough? */
   #decide (best: Candidate & { readonly path: number }, all: boolean, now: number): void {
     const current = this.#options.current?.()
-    if (current == null || select([current, best], current, now) === best) {
+    if (current == null || select([current, best], current) === best) {
       this.#nominate(best.path, now)
     } else if (all) {
       this.#end(CloseCode.normal)

@@ -3,7 +3,6 @@
 // 1. A path counts only after bytes were acknowledged on it in both directions: one that is open in one direction looks open.
 // 2. What costs neither end anything comes first, then what is direct, then what is quicker.
 // 3. A path that works is left for one of a better class at once, for one of the same class only if that is clearly quicker.
-// 4. A path that has failed rests before it counts again, the longer the more often it has failed.
 
 /** What carries a path. */
 export type PathKind = 'tcp' | 'webrtc' | 'relay-ws' | 'relay'
@@ -19,10 +18,6 @@ export interface Candidate {
   readonly acknowledged: number
   /** Bytes of the other end's that came on this path. */
   readonly received: number
-  /** True while something waits on it that should have been acknowledged by now. */
-  readonly stuck?: boolean
-  /** When it has failed: until when it does not count, on the clock of `now`. */
-  readonly restsUntil?: number
 }
 
 /** A path of the same class must be quicker by so much, in milliseconds, … */
@@ -54,22 +49,20 @@ export function compare (one: Candidate, other: Candidate): number {
 }
 
 /** Whether a path may be chosen at all. */
-export function isProven ({ acknowledged, received, stuck, restsUntil }: Candidate, now: number): boolean {
-  return acknowledged > 0 && received > 0 && stuck !== true && (restsUntil == null || restsUntil <= now)
+export function isProven ({ acknowledged, received }: Candidate): boolean {
+  return acknowledged > 0 && received > 0
 }
 
 /**
  * The path to be on: `current` as long as that is good enough, `undefined` when there is none that counts. A current path that
- * is stuck or not proven is left for any that counts, but not for none.
+ * is not proven is left for any that counts, but not for none.
  */
-export function select<Item extends Candidate> (
-  candidates: readonly Item[], current: Item | undefined, now: number
-): Item | undefined {
-  const [best] = candidates.filter(one => isProven(one, now)).toSorted(compare) // stable: the first of equals
+export function select<Item extends Candidate> (candidates: readonly Item[], current: Item | undefined): Item | undefined {
+  const [best] = candidates.filter(isProven).toSorted(compare) // stable: the first of equals
   if (current == null || best == null || best === current) {
     return best ?? current
   }
-  if (!isProven(current, now) || classOf(best) < classOf(current)) {
+  if (!isProven(current) || classOf(best) < classOf(current)) {
     return best
   }
   const gain = cost(current) - cost(best)

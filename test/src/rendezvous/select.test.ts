@@ -5,7 +5,6 @@ import {
   FIRST_REST, LONGEST_REST, MIN_GAIN, MIN_GAIN_SHARE, compare, isProven, restAfter, select
 } from '../../../src/rendezvous/select.ts'
 import { Random } from '../../support/random.ts'
-import { NOW } from '../../support/rendezvous.ts'
 import type { Candidate, PathKind } from '../../../src/rendezvous/select.ts'
 
 type Named = Candidate & { readonly name: string }
@@ -15,7 +14,7 @@ function path (name: string, { kind = 'tcp', ...rest }: Partial<Candidate> = {})
 }
 
 function chosen (candidates: readonly Named[], current?: Named): string | undefined {
-  return select(candidates, current, NOW)?.name
+  return select(candidates, current)?.name
 }
 
 const anyCandidate: fc.Arbitrary<Candidate> = fc.record({
@@ -23,9 +22,7 @@ const anyCandidate: fc.Arbitrary<Candidate> = fc.record({
   unmetered: fc.boolean(),
   roundTrip: fc.option(fc.nat({ max: 500 }), { nil: undefined }),
   acknowledged: fc.nat({ max: 2 }),
-  received: fc.nat({ max: 2 }),
-  stuck: fc.boolean(),
-  restsUntil: fc.constantFrom(0, NOW - 1, NOW, NOW + 1)
+  received: fc.nat({ max: 2 })
 })
 
 describe('The order of paths', () => {
@@ -58,13 +55,10 @@ describe('The order of paths', () => {
 })
 
 describe('A path counts', () => {
-  it('only after bytes were acknowledged in both directions, while it is not stuck and does not rest', () => {
-    assert.equal(isProven(path(''), NOW), true)
-    assert.equal(isProven(path('', { acknowledged: 0 }), NOW), false)
-    assert.equal(isProven(path('', { received: 0 }), NOW), false)
-    assert.equal(isProven(path('', { stuck: true }), NOW), false)
-    assert.equal(isProven(path('', { restsUntil: NOW + 1 }), NOW), false)
-    assert.equal(isProven(path('', { restsUntil: NOW }), NOW), true)
+  it('only after bytes were acknowledged in both directions', () => {
+    assert.equal(isProven(path('')), true)
+    assert.equal(isProven(path('', { acknowledged: 0 })), false)
+    assert.equal(isProven(path('', { received: 0 })), false)
   })
 
   it('not at all where it is open in one direction, however quick', () => {
@@ -106,12 +100,12 @@ describe('The choice of a path', () => {
     assert.deepEqual([MIN_GAIN, MIN_GAIN_SHARE], [5, 0.2])
   })
 
-  it('leaves a path that is stuck for any that counts, but not for none', () => {
-    const stuck = path('stuck', { stuck: true })
+  it('leaves a path that is not proven for any that counts, but not for none', () => {
+    const silent = path('silent', { received: 0 })
     const relay = path('relay', { kind: 'relay', roundTrip: 900 })
-    assert.equal(chosen([stuck, relay], stuck), 'relay')
-    assert.equal(chosen([stuck], stuck), 'stuck')
-    assert.equal(chosen([stuck, path('resting', { restsUntil: NOW + 5 })], stuck), 'stuck')
+    assert.equal(chosen([silent, relay], silent), 'relay')
+    assert.equal(chosen([silent], silent), 'silent')
+    assert.equal(chosen([silent, path('as silent', { received: 0, roundTrip: 1 })], silent), 'silent')
     assert.equal(chosen([path('gone'), relay]), 'gone')
   })
 
@@ -125,7 +119,7 @@ describe('The choice of a path', () => {
         const vary = (): number => base + (random.next() * 2 - 1) * width * 0.9
         const candidates = [path('a', { roundTrip: vary() }), path('b', { roundTrip: vary() })]
         const before = candidates.find(({ name }) => name === current?.name)
-        const next = select(candidates, before, NOW)
+        const next = select(candidates, before)
         moves += before != null && next !== before ? 1 : 0
         current = next
       }
@@ -136,10 +130,10 @@ describe('The choice of a path', () => {
   it('settles: what was chosen is chosen again, and is one that counts if any does', () => {
     fc.assert(fc.property(fc.array(anyCandidate, { maxLength: 6 }), fc.nat(), (candidates, index) => {
       const current = candidates[index % (candidates.length + 1)]
-      const next = select(candidates, current, NOW)
-      assert.equal(select(candidates, next, NOW), next)
-      const counting = candidates.filter(one => isProven(one, NOW))
-      assert.equal(next != null && isProven(next, NOW), counting.length > 0)
+      const next = select(candidates, current)
+      assert.equal(select(candidates, next), next)
+      const counting = candidates.filter(isProven)
+      assert.equal(next != null && isProven(next), counting.length > 0)
     }))
   })
 })
