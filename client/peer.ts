@@ -130,7 +130,7 @@ export class Peer {
       return path.close()
     }
     const id = this.#paths.enter({ path, member: undefined, host: undefined })
-    this.#feed({ type: 'adopt', path: id, link, direct: isDirect(path.kind) })
+    this.#feed({ type: 'adopt', path: id, link, direct: isDirect(path.kind), roundTrip: path.roundTrip ?? 0 })
   }
 
   /** The peer has come to a star where we are: a link that waits need not wait for its next try. */

@@ -18,6 +18,8 @@ export interface Channel {
   readonly kind: PathKind
   /** What it runs to or through, for people. */
   readonly via: string
+  /** Milliseconds from a message of its handshake to the answer. */
+  readonly roundTrip: number
   /**
    * The hash of the path, 32 bytes, the same at both ends unless somebody who had the authentication key sits between them.
    */
@@ -72,6 +74,7 @@ interface Attempt {
   readonly via: string
   wire: Wire | undefined
   timer: ReturnType<typeof setTimeout> | undefined
+  roundTrip: number
   /** Whether it was told why nothing came of it. */
   failed: boolean
 }
@@ -112,7 +115,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
 
   /** There is a path that the other end may open: it is waited for. */
   await (path: number, entry: Entry, via: string): void {
-    this.#attempts.set(path, { kind: entry.kind, via, wire: undefined, timer: undefined, failed: false })
+    this.#attempts.set(path, { kind: entry.kind, via, wire: undefined, timer: undefined, roundTrip: 0, failed: false })
     this.#tell({ type: 'add', path, entry })
   }
 
@@ -213,6 +216,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
     const attempt = this.#attempts.get(path)
     if (attempt != null) {
       attempt.failed ||= result.error != null
+      attempt.roundTrip = result.roundTrip ?? attempt.roundTrip
       this.#init.onTried?.({ kind: attempt.kind, via: attempt.wire?.via ?? attempt.via, ...result })
     }
   }
@@ -249,10 +253,11 @@ export class RaceDriver<Owner extends ChannelOwner> {
   }
 
   #channel (path: number, rph: Uint8Array): Channel {
-    const { kind, via, wire } = this.#attempts.get(path) as Attempt
+    const { kind, via, wire, roundTrip } = this.#attempts.get(path) as Attempt
     return {
       kind,
       via: wire?.via ?? via,
+      roundTrip,
       rph,
       get queued () { return wire?.queued ?? 0 },
       // at once, also from within what is delivered: nothing that is still to be performed then has to go out before it

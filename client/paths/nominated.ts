@@ -17,6 +17,7 @@ const MAX_QUEUED = 524_288
 export class NominatedPath implements Path, ChannelOwner {
   readonly kind: PathKind
   readonly via: string
+  readonly roundTrip: number
   readonly prompt = true
   readonly #channel: Channel
   readonly #sealed: () => boolean
@@ -27,6 +28,7 @@ export class NominatedPath implements Path, ChannelOwner {
   constructor (channel: Channel, sealed: () => boolean) {
     this.kind = channel.kind
     this.via = channel.via
+    this.roundTrip = channel.roundTrip
     this.#channel = channel
     this.#sealed = sealed
   }

@@ -10,6 +10,8 @@ export interface Path {
   readonly kind: PathKind
   /** What it runs through or to, for people: a star's URL, or the address of the other end. */
   readonly via: string
+  /** Milliseconds, where that was measured when the path was made. */
+  readonly roundTrip?: number
   /** Bytes that {@link send} takes now, in one piece. */
   readonly budget: number
   /** The same for the last words of a link, for which some is kept back. */

@@ -154,8 +154,8 @@ export class Attempts {
   }
 
   /** A path that was proved elsewhere. */
-  adopt (id: number, direct: boolean): Path {
-    return this.#enter(id, new Adopted(direct))
+  adopt (id: number, direct: boolean, roundTrip: number): Path {
+    return this.#enter(id, new Adopted(direct, roundTrip))
   }
 
   /** Leads the handshake of a path on. */

@@ -38,9 +38,12 @@ export type PairEvent =
   | { readonly type: 'verified', readonly path: number, readonly valid: boolean }
   /**
    * The two have made this path beside the link, and have proved on it that they are its ends: the link is to move there.
-   * `direct` when it goes past the star. Both ends are told, each before anything can come on the path.
+   * `direct` when it goes past the star; `roundTrip` in milliseconds, where it was measured. Both ends are told, each before
+   * anything can come on the path.
    */
-  | { readonly type: 'adopt', readonly path: number, readonly link: bigint, readonly direct: boolean }
+  | {
+    readonly type: 'adopt', readonly path: number, readonly link: bigint, readonly direct: boolean, readonly roundTrip?: number
+  }
   /** The two have exchanged a link's secret where nobody else reads: from now on the link outlives its path. */
   | { readonly type: 'secret', readonly link: bigint, readonly secret: Uint8Array }
   /** A link's session says that its path is dead, or that it is over. */

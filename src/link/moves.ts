@@ -29,6 +29,8 @@ export interface MovesOwner {
 
 /** Milliseconds that the other end has for its first word on a path that the link is to move to. */
 const MOVE_TIME = 2_000
+/** What is known of a path that was proved by a handshake of ours. */
+const RELAYED = { direct: false, roundTrip: 0 }
 
 /** The moves of the one link that counts. */
 export class Moves {
@@ -55,7 +57,7 @@ export class Moves {
       return
     }
     this.#attempts.closeSpare(link, undefined, ['next']) // the other end may not have left the former one yet
-    const path = this.#attempts.adopt(event.path, event.direct)
+    const path = this.#attempts.adopt(event.path, event.direct, event.roundTrip ?? 0)
     path.link = link
     if (link.path == null) {
       return this.enter(link, path, {}, now)
@@ -83,12 +85,12 @@ export class Moves {
 
   /** From now on this path carries the link. */
   enter (link: LinkState, path: Path, attachment: Attachment, now: number): void {
-    const direct = path.handshake instanceof Adopted && path.handshake.direct
+    const { direct, roundTrip } = path.handshake instanceof Adopted ? path.handshake : RELAYED
     this.#attempts.outdate(path)
     link.path = path.id
     this.#search.found(now)
     this.#owner.emit({ do: 'note', link: link.id, what: 'path', path: path.id })
-    this.#session(link, link.session.attach(now, { ...attachment, direct }))
+    this.#session(link, link.session.attach(now, { ...attachment, direct, roundTrip }))
     this.#attempts.abandon('resume', 'ERR_LINK_EXISTS')
   }
 

@@ -30,9 +30,12 @@ export class Adopted {
   readonly wakeAt = undefined
   /** Whether it goes past the star. */
   readonly direct: boolean
+  /** Milliseconds, as measured when it was made; 0 where that isn't known. */
+  readonly roundTrip: number
 
-  constructor (direct: boolean) {
+  constructor (direct: boolean, roundTrip: number) {
     this.direct = direct
+    this.roundTrip = roundTrip
   }
 
   input (): readonly HandshakeOutput[] {

@@ -56,7 +56,7 @@ export class Pulse {
   }
 
   /** There is a path, and from now on it may be expected to bring something; `hasty` when there is another way beside it. */
-  start (now: number, hasty: boolean = this.#hasty): void {
+  start (now: number, hasty: boolean = this.#hasty, roundTrip: number = 0): void {
     this.#heardAt = now
     this.#progressAt = now
     this.#probedAt = undefined
@@ -67,6 +67,7 @@ export class Pulse {
       this.#slowest = 0 // of another kind of path
       this.#deaths = 0
     }
+    this.#slowest = Math.max(this.#slowest, roundTrip)
   }
 
   /** Something came. */

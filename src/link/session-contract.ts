@@ -37,4 +37,6 @@ export interface Attachment {
   readonly synced?: boolean
   /** It goes past the star: it is given up sooner, for there is another way beside it, and may carry more. */
   readonly direct?: boolean
+  /** Milliseconds that an answer took on it before; 0 by default. */
+  readonly roundTrip?: number
 }

@@ -154,13 +154,14 @@ export class Session {
   }
 
   /** There is a path now: the first one, or another one. */
-  attach (now: number, { first = false, synced = first, direct = false }: Attachment = {}): readonly SessionOutput[] {
+  attach (now: number, attachment: Attachment = {}): readonly SessionOutput[] {
+    const { first = false, synced = first, direct = false, roundTrip = 0 } = attachment
     if (this.#state === 'closed') {
       return NOTHING
     }
     this.#state = 'open'
     this.#window = direct ? this.#options.directWindow ?? this.#options.window : this.#options.window
-    this.#pulse.start(now, direct)
+    this.#pulse.start(now, direct, roundTrip)
     this.#control.length = 0
     this.#frameBytes = MIN_FRAME
     this.#sent = this.#acked

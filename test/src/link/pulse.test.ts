@@ -99,6 +99,15 @@ describe('A path', () => {
     assert.equal(deathOf(other), 2_000 + 1_000 + 3_000)
   })
 
+  it('past the star is left within a second, and later where an answer took long when it was made', () => {
+    for (const [roundTrip, death] of [[undefined, 750], [100, 750], [1_000, 3_250]] as const) {
+      const end = alone(true)
+      end.obey(end.session.attach(0, { synced: true, direct: true, ...roundTrip == null ? {} : { roundTrip } }))
+      end.flush(0)
+      assert.equal(deathOf(end), death, String(roundTrip))
+    }
+  })
+
   it('that brings something, but no answer, is given four times as long', () => {
     const end = alone(true)
     end.obey(end.session.wake(1_000))
