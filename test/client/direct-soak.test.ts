@@ -86,7 +86,7 @@ describe('a link that moves all the time', () => {
       const at = (part: number): string => (sorted[Math.ceil(sorted.length * part) - 1] ?? 0).toFixed(0)
       console.log(`      ${move}: ${each.length} times, stall p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`)
     }
-  }).timeout(180_000)
+  }).timeout(600_000)
 })
 
 /** Resolves when both ends run on a path of that kind. */

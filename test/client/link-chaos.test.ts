@@ -74,5 +74,5 @@ describe('links in a storm', () => {
       }
     }
     nodes.forEach(node => { node.assertExplained() })
-  }).timeout(90_000)
+  }).timeout(300_000)
 })

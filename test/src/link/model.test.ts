@@ -47,7 +47,7 @@ function pathsOf ({ pasts }: Situation): readonly number[] {
 }
 
 describe('Two peers, in every order in which things can happen,', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let situations = 0
 
   after(() => { console.log(`    ${situations.toLocaleString('en')} situations in all`) })
