@@ -30,8 +30,8 @@ interface Visitor {
   readonly outbox: Outbox
   /** Acknowledgements that are owed, by call. */
   readonly calls: Map<number, Acknowledge>
-  /** Events that wait while the limit of one before them is being checked. */
-  backlog: Array<[name: unknown, args: readonly unknown[]]> | undefined
+  /** Takes what came behind an event whose limit is being checked. */
+  backlog: Array<() => void> | undefined
 }
 
 /** Milliseconds between two looks for sockets that take nothing. */
@@ -176,18 +176,26 @@ export class StarDriver {
     this.#tell({ type: 'connect', socket: socket.id, generation })
     // not `on`: its listeners run a tick later, after the frames that came in behind the event
     socket.onAny((name: unknown, ...args: unknown[]) => { this.#receive(visitor, name, args) })
-    socket.on('disconnect', () => {
-      this.#visitors.delete(socket.id)
-      this.#carry(this.#relay.input({ type: 'disconnect', socket: socket.id }, now()))
-      this.#tell({ type: 'disconnect', socket: socket.id })
-      this.#paths.drop(socket.id)
-    })
+    socket.on('disconnect', () => { this.#leave(visitor) })
+  }
+
+  /** Takes the end of a socket, which comes behind all that came from it. */
+  #leave (visitor: Visitor): void {
+    const { socket: { id }, backlog } = visitor
+    if (backlog != null) {
+      backlog.push(() => { this.#leave(visitor) })
+      return
+    }
+    this.#visitors.delete(id)
+    this.#carry(this.#relay.input({ type: 'disconnect', socket: id }, now()))
+    this.#tell({ type: 'disconnect', socket: id })
+    this.#paths.drop(id)
   }
 
   /** Takes an event, or lets it wait behind one whose limit is being checked: events keep their order. */
   #receive (visitor: Visitor, name: unknown, args: readonly unknown[]): void {
     if (visitor.backlog != null) {
-      visitor.backlog.push([name, args])
+      visitor.backlog.push(() => { this.#receive(visitor, name, args) })
       return
     }
     const checked = this.#handle(visitor, name, args)
@@ -197,7 +205,7 @@ export class StarDriver {
       void checked.then(() => {
         const backlog = visitor.backlog ?? []
         visitor.backlog = undefined
-        backlog.forEach(event => { this.#receive(visitor, ...event) })
+        backlog.forEach(take => { take() })
       })
     }
   }

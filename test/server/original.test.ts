@@ -254,6 +254,20 @@ describe('streams between the generations', () => {
     assert.ok(!old.heard.some(({ name }) => String(name).includes('pull-stream')))
   })
 
+  it('bring what was said before the socket went, even behind an event whose limit is being checked', async () => {
+    const stage = await open()
+    const [goes, stays] = [await stage.join('star'), await stage.join('star')]
+    const [dialled, accepted] = await openStream(goes, stays)
+    // all of it comes in one piece
+    goes.tell(Event.Join, goes.address, '', () => undefined)
+    dialled.write('the last words')
+    dialled.end()
+    goes.socket.disconnect()
+    assert.equal(await accepted.ended(), true)
+    assert.equal(accepted.text, 'the last words')
+    await until(() => stage.star.server.peers().length === 1)
+  })
+
   it('end for each in its own way when the socket of the other goes', async () => {
     const stage = await open()
     for (const [goes, stays, expected] of [['original', 'star', 'ERR_PEER_GONE'], ['star', 'original', true]] as const) {
