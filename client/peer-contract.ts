@@ -77,6 +77,8 @@ export interface LinkRecord {
   /** How many dials wait for the connection. */
   waiting: number
   flushing: boolean
+  /** Why the link is over. */
+  error: StarError | undefined
 }
 
 /** Somebody who waits for a link. */

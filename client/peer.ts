@@ -341,8 +341,13 @@ export class Peer {
       perform: outputs => { this.#obey(link, outputs) }
     })
     const upgrading = new AbortController()
-    const upgraded = upgrade(connection, link.dialled, AbortSignal.any([upgrading.signal, AbortSignal.timeout(UPGRADE_TIMEOUT)]))
-    const record: LinkRecord = { connection, upgraded, libp2p: undefined, upgrading, waiting: 0, flushing: false }
+    const signal = AbortSignal.any([upgrading.signal, AbortSignal.timeout(UPGRADE_TIMEOUT)])
+    const upgraded = upgrade(connection, link.dialled, signal).catch((cause: unknown) => {
+      throw record.error ?? cause // why the link is over says more than what libp2p made of that
+    })
+    const record: LinkRecord = {
+      connection, upgraded, libp2p: undefined, upgrading, waiting: 0, flushing: false, error: undefined
+    }
     this.#upgradeError = undefined
     this.#links.set(link, record)
     upgraded.then(libp2p => {
@@ -387,8 +392,9 @@ export class Peer {
         case 'closed':
           this.#flush(link, true)
           this.#links.delete(link)
-          if (output.error != null) {
-            breakOff(record?.libp2p, output.error)
+          if (record != null && output.error != null) {
+            record.error = output.error
+            breakOff(record.libp2p, output.error)
           }
           record?.connection.closed(output.error)
           this.#feed({ type: 'closed', link })

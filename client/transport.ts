@@ -93,19 +93,22 @@ export class StarTransport implements Transport<StarDialEvents>, Startable {
       throw new StarError('ERR_ADDRESS', { detail: `${ma.toString()} names no peer` })
     }
     const member = this.#hub.member(star, this.#components)
-    if (!this.links.has(star.peer)) {
-      onProgress?.(new CustomProgressEvent('star:join', star.url))
-      await member.whenJoined(signal)
-      signal.throwIfAborted()
-      onProgress?.(new CustomProgressEvent('star:dial', star.canonical))
-    }
+    const release = this.#hub.hold(member) // however long it takes
     try {
-      return await this.#dialLink(member, star.peer, star, ma, options)
-    } catch (error) {
-      if (!(error instanceof StarError && error.code === 'ERR_NOT_SPOKEN') || this.links.private) {
-        throw error
+      if (!this.links.has(star.peer)) {
+        onProgress?.(new CustomProgressEvent('star:join', star.url))
+        await member.whenJoined(signal)
+        signal.throwIfAborted()
+        onProgress?.(new CustomProgressEvent('star:dial', star.canonical))
       }
-      return await this.#dialPlain(member, star, ma, options)
+      return await this.#dialLink(member, star.peer, star, ma, options).catch(async (error: unknown) => {
+        if (!(error instanceof StarError && error.code === 'ERR_NOT_SPOKEN') || this.links.private) {
+          throw error
+        }
+        return await this.#dialPlain(member, star, ma, options)
+      })
+    } finally {
+      release()
     }
   }
 
