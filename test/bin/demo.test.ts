@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { Cli, cleanUp, cli, temporary } from './cli.ts'
 
 describe('libp2p-star demo', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   afterEach(cleanUp)
 
   it('shows discovery, pings and a verified file', async () => {
@@ -13,7 +13,7 @@ describe('libp2p-star demo', function () {
     deepEqual([code, stderr], [0, ''])
     match(stdout, /Ada has discovered Bob/)
     match(stdout, /Bob has discovered Ada/)
-    match(stdout, /connection has moved: relay → tcp \(/)
+    match(stdout, /connection has moved: relay(-ws)? → tcp \(/)
     equal(stdout.match(/seq=\d time=/g)?.length, 5)
     match(stdout, /2\.0 MB in [\d.]+ s/)
     const checksums = [...stdout.matchAll(/SHA-256 .*: +([0-9a-f]{64})$/gm)].map(found => found[1])

@@ -5,7 +5,7 @@ import { defaults } from '../../server/index.ts'
 import { cleanUp, cli } from './cli.ts'
 
 describe('help', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   afterEach(cleanUp)
 
   for (const command of ['server', 'peers', 'listen', 'ping', 'send', 'receive', 'rendezvous offer', 'rendezvous join', 'demo']) {
@@ -60,7 +60,7 @@ describe('help', function () {
 })
 
 describe('wrong usage', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   afterEach(cleanUp)
 
   it('without a command shows the help', async () => {

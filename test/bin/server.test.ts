@@ -15,7 +15,7 @@ interface Listening extends JsonEvent {
 }
 
 describe('libp2p-star server', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   afterEach(cleanUp)
 
   async function start (args: readonly string[], env?: Record<string, string>): Promise<{ server: Cli, told: Listening }> {
@@ -79,7 +79,7 @@ describe('libp2p-star server', function () {
       const url = (await server.line(/^Listening on: /)).slice('Listening on: '.length)
       const socket = io(url, { transports: ['websocket'] })
       try {
-        const [error] = await socket.timeout(5_000).emitWithAck('ss-join', '/ip4/127.0.0.1', '').then(
+        const [error] = await socket.timeout(20_000).emitWithAck('ss-join', '/ip4/127.0.0.1', '').then(
           (answer: unknown) => [answer], (problem: unknown) => [problem])
         equal(error, null)
       } finally {

@@ -44,7 +44,7 @@ function once (fits: Fits, change: Change): Meddle & { done: boolean } {
 }
 
 /** Both run on a path of that kind. */
-async function runOn (kind: string, one: Linked, other: Linked, ms: number = 15_000): Promise<void> {
+async function runOn (kind: string, one: Linked, other: Linked, ms: number = 30_000): Promise<void> {
   await until(() => one.link(other)?.path?.kind === kind && other.link(one)?.path?.kind === kind, ms)
 }
 
@@ -53,7 +53,7 @@ function pathsOf (linked: Linked): Array<string | undefined> {
 }
 
 describe('A man in the middle', function () {
-  this.timeout(40_000)
+  this.timeout(60_000)
   const stage = linkStage()
   const meddler = meddlers()
 
@@ -170,7 +170,7 @@ describe('A man in the middle', function () {
       await runOn('tcp', alice, bob)
       const [there] = bob.connections(alice)
       assert.ok(there)
-      const ends = [connection, there].map(async each => await closed(each, 15_000))
+      const ends = [connection, there].map(async each => await closed(each, 30_000))
       const transfer = await Transfer.start(connection, 256 * MIB)
       await transfer.reaches(4 * MIB)
       meddler().meddle = once(({ plain }) => plain, change)

@@ -4,6 +4,7 @@ import { assertOneLink, linkStage, works } from '../support/links.ts'
 import { until } from '../support/nodes.ts'
 import { proxies } from '../support/proxy.ts'
 import { Random } from '../support/random.ts'
+import { PATIENCE } from '../support/waiting.ts'
 import type { Linked } from '../support/links.ts'
 
 const ROUNDS = 30
@@ -24,7 +25,7 @@ describe('links in a storm', () => {
     const dials: Array<Promise<void>> = []
 
     async function dial (from: number, to: number): Promise<void> {
-      const late = AbortSignal.timeout(5_000)
+      const late = AbortSignal.timeout(PATIENCE)
       const signal = chance.chance(0.3) ? AbortSignal.any([late, AbortSignal.timeout(chance.between(0, 20))]) : late
       try {
         await stage.dial(nodes[from] as Linked, nodes[to] as Linked, { signal, force: chance.chance(0.5) }, stars[from])
@@ -63,16 +64,16 @@ describe('links in a storm', () => {
         const [one, other] = [nodes[from] as Linked, nodes[to] as Linked]
         const connected = async (): Promise<boolean> => {
           try {
-            await works(await stage.dial(one, other, {}, stars[from]), 3_000)
+            await works(await stage.dial(one, other, {}, stars[from]), PATIENCE)
             return other.connections(one).length === 1
           } catch {
             return false // the star may not know yet that a socket was cut, or that it is there again
           }
         }
-        await until(connected, 8_000)
+        await until(connected, 2 * PATIENCE)
         assertOneLink(one, other)
       }
     }
     nodes.forEach(node => { node.assertExplained() })
-  }).timeout(300_000)
+  }).timeout(600_000)
 })

@@ -61,7 +61,7 @@ describe('a star that means harm', () => {
       const answer = answers[asked++ % answers.length]
       void impostor.shake(speaker, { decide: () => answer ?? { status: 'ok' } })
     }
-    await evil.when('every answer to be given', () => asked >= answers.length, 9_000)
+    await evil.when('every answer to be given', () => asked >= answers.length)
     assert.deepEqual([a.link(b)?.state, b.link(a)?.state], ['suspended', 'suspended'])
     await evil.close()
     await stage.star.start()
@@ -69,7 +69,7 @@ describe('a star that means harm', () => {
     assertOneLink(a, b)
     const told = new Set([...a.brief, ...b.brief].filter(what => what.startsWith('attempt')))
     assert.ok(told.has('attempt ERR_LINK_PROOF'), [...told].join())
-  }).timeout(30_000)
+  }).timeout(60_000)
 
   const changes: Record<string, Tamper> = {
     'the window that a name speaks of': said('name', value => ({ ...value, flags: { ...value.flags, window: 1 } })),
@@ -91,7 +91,7 @@ describe('a star that means harm', () => {
   for (const [what, tamper] of Object.entries(changes)) {
     it(`is found out when it changes ${what}`, async () => {
       const evil = await start()
-      const [a, b] = await stage.pair({ listen: [evil.address], handshakeTimeout: 500 })
+      const [a, b] = await stage.pair({ listen: [evil.address], handshakeTimeout: 2_000 })
       evil.tamper = tamper
       await assert.rejects(stage.dial(a, b, {}, evil.address), ({ code }: { code: string }) => /^ERR_/.test(code))
       await until(() => [...a.links.status(), ...b.links.status()].length === 0)
@@ -123,7 +123,7 @@ describe('a star that means harm', () => {
 
   it('cannot use what it has heard again: neither the dial nor the answer', async () => {
     const evil = await start()
-    const [a, b] = await stage.pair({ listen: [evil.address], handshakeTimeout: 500 })
+    const [a, b] = await stage.pair({ listen: [evil.address], handshakeTimeout: 2_000 })
     const heard: Record<'dialler' | 'dialled', Uint8Array[]> = { dialler: [], dialled: [] }
     evil.tamper = (bytes, dialler) => {
       heard[dialler ? 'dialler' : 'dialled'].push(bytes)

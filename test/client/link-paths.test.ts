@@ -3,9 +3,12 @@ import assert from 'node:assert/strict'
 import { Transfer, assertOneLink, linkStage, works } from '../support/links.ts'
 import { until } from '../support/nodes.ts'
 import { proxies } from '../support/proxy.ts'
+import { quickly } from '../support/waiting.ts'
 import type { Linked } from '../support/links.ts'
 
 const MIB = 1_048_576
+/** Looks, 5 ms apart, that must show the same figure before it is taken to stand still. */
+const STILL = 60
 
 describe('a link whose path goes', () => {
   const stage = linkStage()
@@ -40,7 +43,7 @@ describe('a link whose path goes', () => {
       const told = new Set(node.brief.filter(what => !what.startsWith('attempt')))
       assert.deepEqual(told, new Set(['path', 'suspended ERR_STAR_LOST']))
     }
-  }).timeout(30_000)
+  }).timeout(60_000)
 
   it('says that it waits while the star is down, by explain() and events, and by which way it went on', async () => {
     const [a, b] = await stage.pair()
@@ -80,7 +83,7 @@ describe('a link whose path goes', () => {
       await transfer.done
       assertOneLink(near, far)
       assert.equal(near.link(far)?.dialled, dials)
-    }).timeout(30_000)
+    }).timeout(60_000)
   }
 
   it('goes on when the sockets of both are cut at once', async () => {
@@ -96,30 +99,34 @@ describe('a link whose path goes', () => {
     }
     await transfer.done
     assertOneLink(a, b)
-  }).timeout(30_000)
+  }).timeout(60_000)
 
   it('gives up a path that is open and carries nothing, in a few seconds while something waits for it', async () => {
-    const way = await proxy(stage.star.address)
-    const init = { probeTimeout: 600 }
-    const [near, far] = await Promise.all([stage.node({ listen: [way.address], ...init }), stage.node(init)])
-    const connection = await stage.link(near, far, way.address)
-    const transfer = await Transfer.start(connection, 20 * MIB)
-    await transfer.reaches(4 * MIB)
-    const since = counts(near, far)
-    const begin = performance.now()
-    way.swallow()
-    await near.told('suspended', 'ERR_PATH_DEAD', { since: since[0] ?? 0 })
-    await whenBack([near, far], since)
-    await transfer.done
-    assert.ok(performance.now() - begin < 4_000, `it took ${performance.now() - begin} ms`)
-  }).timeout(20_000)
+    await quickly('the way to another one', 4_000, async () => {
+      const way = await proxy(stage.star.address)
+      const init = { probeTimeout: 600 }
+      const [near, far] = await Promise.all([stage.node({ listen: [way.address], ...init }), stage.node(init)])
+      const connection = await stage.link(near, far, way.address)
+      const transfer = await Transfer.start(connection, 20 * MIB)
+      await transfer.reaches(4 * MIB)
+      await until(() => near.link(far)?.state === 'open') // a machine that stands still looks like a path that carries nothing
+      const since = counts(near, far)
+      const begin = performance.now()
+      way.swallow()
+      await near.told('suspended', 'ERR_PATH_DEAD', { since: since[0] ?? 0 })
+      await whenBack([near, far], since)
+      const took = performance.now() - begin
+      await transfer.done
+      return took
+    })
+  }).timeout(60_000)
 
   it('finds out about a dead path on which nothing is said either', async () => {
     const way = await proxy(stage.star.address)
     const init = { keepAlive: 300, probeTimeout: 300 }
     const [near, far] = await Promise.all([stage.node({ listen: [way.address], ...init }), stage.node(init)])
     const connection = await stage.link(near, far, way.address)
-    await near.told('path')
+    await until(() => near.link(far)?.state === 'open') // a machine that stands still looks like a path that carries nothing
     const since = counts(near, far)
     way.swallow()
     await near.told('suspended', 'ERR_PATH_DEAD', { since: since[0] ?? 0 })
@@ -152,7 +159,7 @@ describe('a link whose path goes', () => {
       await whenBack([server, client], since)
     }
     await transfer.done
-  }).timeout(20_000)
+  }).timeout(60_000)
 
   it('goes on when the path is given up at either side, many times in a row', async () => {
     const [a, b] = await stage.pair()
@@ -167,7 +174,7 @@ describe('a link whose path goes', () => {
     await transfer.done
     assert.equal(a.links.drop('nobody'), false)
     assert.ok((a.link(b)?.resent ?? 0) > 0)
-  }).timeout(30_000)
+  }).timeout(60_000)
 
   it('keeps its brake over a change of path: a reader that has paused is sent no more than the windows', async () => {
     const [a, b] = await stage.pair()
@@ -189,10 +196,12 @@ describe('a link whose path goes', () => {
     }
     outgoing.addEventListener('drain', () => { setImmediate(fill) })
     fill()
+    /** Resolves when no more is written, however often the loop turns. */
     const still = async (): Promise<number> => {
-      for (let before = -1; before !== written;) {
+      for (let [before, turns] = [-1, 0]; turns < STILL; turns++) {
+        turns = before === written ? turns : 0
         before = written
-        await new Promise<void>(resolve => { setTimeout(resolve, 200) })
+        await new Promise<void>(resolve => { setTimeout(resolve, 5) })
       }
       return written
     }
@@ -210,7 +219,7 @@ describe('a link whose path goes', () => {
     stream?.resume()
     await until(() => read > 8 * MIB)
     outgoing.abort(new Error('enough'))
-  }).timeout(20_000)
+  }).timeout(60_000)
 
   it('has nothing to resume with before the secret was exchanged: then it ends with its path', async () => {
     const [a, b] = await stage.pair()

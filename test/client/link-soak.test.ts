@@ -9,6 +9,8 @@ import type { StreamCloseEvent } from '@libp2p/interface'
 const MIB = 1_048_576
 const SIZE = 1_024 * MIB
 const CHANGES = 1_000
+/** Bytes in which the path is changed: after them there is time for changes that came late. */
+const CHANGING = 0.95 * SIZE
 
 describe('a link whose path changes all the time', () => {
   const stage = linkStage()
@@ -30,7 +32,7 @@ describe('a link whose path changes all the time', () => {
     const pauses: number[] = []
     let [received, changes, last, pause] = [0, 0, performance.now(), 0]
     const changeSometimes = (): void => {
-      if (changes < CHANGES && received >= (changes + 0.5) * SIZE / CHANGES) {
+      if (changes < CHANGES && received >= (changes + 0.5) * CHANGING / CHANGES) {
         const [one, other] = chance.chance(0.5) ? [a, b] : [b, a]
         if (one.links.drop(other.id)) {
           changes++
@@ -65,7 +67,7 @@ describe('a link whose path changes all the time', () => {
         }
       }
     })()
-    await within('all bytes', Promise.all([sending, complete.promise]), 150_000)
+    await within('all bytes', Promise.all([sending, complete.promise]), 800_000)
     const seconds = (performance.now() - begin) / 1_000
     assert.equal(incoming.digest('hex'), outgoing.digest('hex'))
     assert.deepEqual([changes, closes, stream.status, connection.status], [CHANGES, 0, 'open', 'open'])
@@ -77,7 +79,7 @@ describe('a link whose path changes all the time', () => {
     const again = ((a.link(b)?.resent ?? 0) / SIZE * 100).toFixed(0)
     console.log(`      ${seconds.toFixed(0)} s, ${(SIZE / MIB / seconds).toFixed(0)} MiB/s, ${again} % sent again; ` +
       `pause at a change p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1 - 1 / CHANGES)} ms (seed ${seed})`)
-  }).timeout(600_000)
+  }).timeout(900_000)
 })
 
 function broken (event: StreamCloseEvent): Error {

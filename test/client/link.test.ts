@@ -28,7 +28,7 @@ describe('one link', () => {
       await mine.close()
       await whenApart(a, b)
     }
-  }).timeout(120_000)
+  }).timeout(600_000)
 
   it('is all that many dials at once from both sides leave, with and without force', async () => {
     const [a, b] = await stage.pair()
@@ -145,7 +145,7 @@ describe('one link', () => {
     function givenUp (soon: boolean): { signal?: AbortSignal } {
       return soon ? { signal: AbortSignal.timeout(chance.between(0, 12)) } : {}
     }
-  }).timeout(20_000)
+  }).timeout(60_000)
 
   it('has the remote address that was dialled where there was a dial, whoever dialled first', async () => {
     const [a, b] = await stage.pair()

@@ -128,7 +128,7 @@ describe('A stand-alone rendezvous', () => {
       digest(offered.source), digest(joined.source), joined.sink(cut(there, 1_000_000)), offered.sink(cut(back, 10_007))
     ])
     deepEqual(sums.slice(0, 2), [sha256(there), sha256(back)])
-  }).timeout(30_000)
+  }).timeout(60_000)
 
   for (const first of ['offered', 'joined'] as const) {
     it(`answers after the end of the other direction: ${first} ends first`, async () => {
@@ -171,7 +171,7 @@ describe('A stand-alone rendezvous', () => {
     await sent
     equal(read, total)
     await offered.sink([])
-  }).timeout(30_000)
+  }).timeout(60_000)
 
   it('keeps out who has another key, and stays open for who has the right one', async () => {
     const offer = await offerOne()
@@ -313,7 +313,7 @@ describe('A stand-alone rendezvous', () => {
       let output = ''
       child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
       try {
-        const [exit] = await within('the process to end', once(child, 'close'), 8_000)
+        const [exit] = await within('the process to end', once(child, 'close'))
         deepEqual([output, exit], ['everything is closed\n', 0])
       } finally {
         child.kill('SIGKILL')

@@ -49,8 +49,10 @@ describe('star transport', () => {
   })
 
   it('withdraws the address when the star goes and announces it again when it comes back', async () => {
-    const a = await node([server.address.replace('/ip4/127.0.0.1/', '/dns4/localhost/')])
-    await nextEvent(a, 'self:peer:update', () => a.getMultiaddrs().length > 0)
+    const a = await node([server.address.replace('/ip4/127.0.0.1/', '/dns4/localhost/')], {}, { start: false })
+    const announced = nextEvent(a, 'self:peer:update', () => a.getMultiaddrs().length > 0)
+    await a.start()
+    await announced
     const gone = whenNode(a, 'self:peer:update', () => a.getMultiaddrs().length === 0)
     await server.stop()
     await gone
@@ -158,7 +160,7 @@ describe('star transport', () => {
 
   it('dials without listening, is seen by nobody, and lets go of the star when it needs it no more', async () => {
     const a = await node([server.address])
-    const b = await node([], { linger: 30 })
+    const b = await node([], { linger: 1 }) // a dial takes longer, and keeps the star as long as it takes
     const connection = await b.dial(multiaddr(addressOf(a)))
     assert.deepEqual(server.server.peers(), [addressOf(a)])
     assert.match(await server.server.metrics(), /^star_connections 2$/m)

@@ -51,7 +51,7 @@ async function pour (path: Path, owner: Owner, most: number, sizes: () => number
 
 function keepsTheContract (name: string, open: (star: TestStar) => Promise<PathPair>): void {
   describe(`${name} keeps the contract of paths:`, function () {
-    this.timeout(30_000)
+    this.timeout(60_000)
     let star: TestStar
     let pair: PathPair
 

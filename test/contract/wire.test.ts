@@ -32,7 +32,7 @@ function noise (random: Random, size: number): Uint8Array {
 
 function keepsTheContract (name: string, kind: () => Kind): void {
   describe(`${name} keeps the contract of wires:`, function () {
-    this.timeout(20_000)
+    this.timeout(60_000)
 
     it('bytes come in order and unchanged, in both directions, however they are cut', async () => {
       const { wires, owners } = await kind().open()

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as pass } from 'node:timers/promises'
 import { DirectWorker, bothOn } from '../support/direct-worker.ts'
 import { Networks, missing } from '../support/netns.ts'
+import { quickly } from '../support/waiting.ts'
 import { skipUnless } from './needs.ts'
 import type { NodeInit, Sent } from '../support/direct-worker.ts'
 import type { Plan } from '../support/netns.ts'
@@ -27,7 +28,7 @@ const MIB = 2 ** 20
 /** More than what waits in memory when nothing moves. */
 const MORE = 4 * MIB
 /** Milliseconds for what takes a second at most when the machine has nothing else to do. */
-const SOON = 15_000
+const SOON = 30_000
 /** Milliseconds for what may come only after a rest. */
 const LATE = 90_000
 /** Milliseconds for which a path is bad, … */
@@ -54,7 +55,7 @@ interface World {
 }
 
 describe('a direct path over a network', function () {
-  this.timeout(200_000)
+  this.timeout(600_000)
   const closing: Array<() => Promise<void>> = []
 
   before(function () {
@@ -176,13 +177,14 @@ describe('a direct path over a network', function () {
   it('is kept when it is slow, and both have more to say than it takes', async () => {
     const { networks, a, b, send, finish } = await build(CABLE)
     await bothOn(['tcp'], [a, b], SOON)
+    const since = [a, b].map(({ told }) => told.length)
     await networks.slow()
     await send(a, b)
     await pass(BAD_TIME)
     await networks.fast()
     const sent = await finish()
     console.log(`      longest pause ${pauses(sent)} ms`)
-    assert.deepEqual([a.kinds(), b.kinds()], Array(2).fill(['relay', 'tcp']))
+    assert.deepEqual([a, b].map((worker, index) => [worker.kind, ...worker.kinds(since[index])]), [['tcp'], ['tcp']])
   })
 
   it('is not taken where it carries nothing but the handshake of TCP', async () => {
@@ -204,17 +206,19 @@ describe('a direct path over a network', function () {
     { how: 'to the one who dialled', directions: ['b to a'], senders: ['a', 'b'] }
   ] as const) {
     it(`is left each time, and more and more seldom taken, where it has never carried large packets ${how}`, async () => {
-      const { networks, a, b, send, finish, dial } = await build(CABLE, { directRelay: false }, false)
-      await networks.drop(directions, LARGE)
-      await dial()
-      await send(...senders.map(name => ({ a, b })[name]))
-      await a.when('the second return', () => a.kinds().filter(kind => kind === 'tcp').length >= 2, LATE)
-      await bothOn(FALLBACK, [a, b], SOON)
-      await networks.heal()
-      await bothOn(['tcp'], [a, b], LATE)
-      const sent = await finish()
-      console.log(`      longest pause ${pauses(sent)} ms; ${a.kinds().join(' ')}`)
-      assert.ok(sent.every(({ pause }) => pause < STALL), pauses(sent))
+      await quickly('a rest', STALL, async () => {
+        const { networks, a, b, send, finish, dial } = await build(CABLE, { directRelay: false }, false)
+        await networks.drop(directions, LARGE)
+        await dial()
+        await send(...senders.map(name => ({ a, b })[name]))
+        await a.when('the second return', () => a.kinds().filter(kind => kind === 'tcp').length >= 2, LATE)
+        await bothOn(FALLBACK, [a, b], SOON)
+        await networks.heal()
+        await bothOn(['tcp'], [a, b], LATE)
+        const sent = await finish()
+        console.log(`      longest pause ${pauses(sent)} ms; ${a.kinds().join(' ')}`)
+        return Math.max(...sent.map(({ pause }) => pause))
+      })
     })
   }
 

@@ -14,7 +14,7 @@ const COOKIE = 'monster'
 const ok: Decide = () => ({ status: 'ok' })
 
 describe('An Erlang node', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   let erlang: ErlangNode
   const peers: Peer[] = []
 

@@ -85,7 +85,7 @@ describe('bounds', () => {
         sink.end()
         await source.ended()
         await assertEmpty()
-      }).timeout(40_000)
+      }).timeout(60_000)
     }
   }
 

@@ -150,7 +150,7 @@ describe('the raw relay', () => {
   })
 
   it('closes with 4003 who waits in vain', async () => {
-    await setting({ relayWait: 50 })
+    await setting({ relayWait: 1_000 })
     assert.equal(await (await enter(await announce()).open()).closed(), 4003)
     assert.equal(await refusals(4003), 1)
   })
@@ -191,7 +191,7 @@ describe('the raw relay', () => {
   })
 
   it('serves paths that nobody announced when it is open', async () => {
-    await setting({ openRelay: true, relayWait: 100 })
+    await setting({ openRelay: true, relayWait: 2_000 })
     const path = newPath()
     const [first, second] = [await enter(path).open(), await enter(`${path}?whatever`).open()]
     second.say('open')
@@ -369,7 +369,8 @@ describe('the raw relay', () => {
   })
 
   it('finds sockets that have died without a word, and keeps those that live', async () => {
-    await setting({ openRelay: true, pingInterval: 100, pingTimeout: 100 })
+    // not less: a star that stands still for so long itself takes all for dead
+    await setting({ openRelay: true, pingInterval: 500, pingTimeout: 2_500 })
     const path = newPath()
     const alive = await enter(path).open()
     const lively = enter(newPath())

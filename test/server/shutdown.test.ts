@@ -103,13 +103,13 @@ describe('shutdown', () => {
         pipe.setEncoding('utf8').on('data', text => { output += text })
       }
       try {
-        const [code] = await within('the process to end by itself', once(child, 'close'), 15_000)
+        const [code] = await within('the process to end by itself', once(child, 'close'))
         assert.deepEqual([output, code], ['everything is closed\n', 0])
       } catch (error) {
         throw new Error(`it said: ${output}`, { cause: error })
       } finally {
         child.kill('SIGKILL')
       }
-    }).timeout(20_000)
+    }).timeout(60_000)
   }
 })

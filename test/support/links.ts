@@ -6,7 +6,7 @@ import { star } from '../../client/index.ts'
 import { createTestStar } from '../../server/testing.ts'
 import { isReason } from '../../src/errors.ts'
 import { createNode, nextEvent, until } from './nodes.ts'
-import { Watched, within } from './waiting.ts'
+import { PATIENCE, Watched, within } from './waiting.ts'
 import type { Connection, Stream, StreamCloseEvent } from '@libp2p/interface'
 import type { Libp2pOptions } from 'libp2p'
 import type { LinkEvent, LinkStatus, Star, StarError, StarInit } from '../../client/index.ts'
@@ -85,7 +85,9 @@ export class Linked extends Watched {
   }
 
   /** The first event that fits, now or later; `since` is how many events don't count. */
-  async told (fits: Partial<LinkEvent> | LinkEvent['what'], code?: string, { since = 0, ms = 5_000 } = {}): Promise<LinkEvent> {
+  async told (
+    fits: Partial<LinkEvent> | LinkEvent['what'], code?: string, { since = 0, ms = PATIENCE } = {}
+  ): Promise<LinkEvent> {
     const wanted = typeof fits === 'string' ? { what: fits } : fits
     const suits = (event: LinkEvent): boolean => (code == null || event.error?.code === code) &&
       Object.entries(wanted).every(([name, value]) => Reflect.get(event, name) === value)
@@ -183,12 +185,13 @@ export function assertOneLink (one: Linked, other: Linked): void {
   assert.notEqual(here.dialled, there.dialled)
 }
 
-/** Sends a word over the connection, and waits for it to come back. */
+/** Sends a word over the connection, and waits for it to come back; rejects at once when the connection is closed. */
 export async function works (connection: Connection, ms?: number): Promise<void> {
   const stream = await connection.newStream(ECHO)
-  const back = nextEvent<Event & { data: Uint8Array }>(stream, 'message', undefined, ms)
+  const back = spoken(stream)
+  back.catch(() => undefined) // sending may fail before anybody waits for it
   stream.send(Uint8Array.of(42))
-  assert.equal((await back).data.byteLength, 1)
+  assert.equal((await within('an echo', back, ms)).byteLength, 1)
   stream.abort(new Error('enough'))
 }
 

@@ -4,6 +4,7 @@ import { ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { star } from '../../client/index.ts'
+import { PATIENCE } from './waiting.ts'
 import type { Connection, Libp2pEvents } from '@libp2p/interface'
 import type { Ping } from '@libp2p/ping'
 import type { Libp2p, Libp2pOptions } from 'libp2p'
@@ -14,6 +15,9 @@ export type Services = { ping: Ping }
 
 /** A node in these tests. */
 export type Node = Libp2p<Services>
+
+/** libp2p gives dials and closes so few seconds that they fail on a machine that stands still; here only our own limits count. */
+const connectionManager = { addressDialTimeout: 3 * PATIENCE, dialTimeout: 3 * PATIENCE, connectionCloseTimeout: 3 * PATIENCE }
 
 /** Makes a started node that listens on these stars, or only dials where there are none. */
 export async function createNode (
@@ -26,6 +30,7 @@ export async function createNode (
     peerDiscovery: [discovery],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
+    connectionManager,
     connectionMonitor: { enabled: false },
     services: { ping: ping() },
     ...options
@@ -34,7 +39,7 @@ export async function createNode (
 
 /** Resolves with the next event of that type that fits, or rejects after `ms` milliseconds. */
 export async function nextEvent<E extends Event> (
-  target: EventTarget, type: string, fits: (event: E) => boolean = () => true, ms: number = 5_000
+  target: EventTarget, type: string, fits: (event: E) => boolean = () => true, ms: number = PATIENCE
 ): Promise<E> {
   return await new Promise<E>((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -73,7 +78,7 @@ export async function whenConnected (node: Node, peer: Node): Promise<Connection
 }
 
 /** Looks every few milliseconds, for what tells no one when it changes. */
-export async function until (holds: () => boolean | Promise<boolean>, ms: number = 5_000): Promise<void> {
+export async function until (holds: () => boolean | Promise<boolean>, ms: number = PATIENCE): Promise<void> {
   const deadline = Date.now() + ms
   while (!await holds()) {
     if (Date.now() > deadline) {

@@ -6,6 +6,11 @@ import { OldClients } from '../peers.ts'
 import { RawClients } from '../raw.ts'
 import { startStar, type ServerOptions, type StarServer } from '../../../server/index.ts'
 
+/** Milliseconds between two announcements. */
+const REFRESH = 250
+/** Milliseconds that a silent client is kept: a star or a client that stands still for so long itself looks no different. */
+const SILENT = 3_000
+
 /** Only for our star: its options are used. */
 export function care (): void {
   describe('our star takes care of original clients', () => {
@@ -15,7 +20,7 @@ export function care (): void {
     let star: string
 
     async function start (options: ServerOptions): Promise<void> {
-      server = await startStar({ port: 0, refreshPeerListIntervalMS: 250, ...options })
+      server = await startStar({ port: 0, refreshPeerListIntervalMS: REFRESH, ...options })
       star = server.addresses[0] as string
     }
 
@@ -34,15 +39,15 @@ export function care (): void {
     }
 
     it('hears their heartbeats, which come the other way round than today', async () => {
-      await start({ pingInterval: 200, pingTimeout: 1000 })
+      await start({ pingInterval: 200, pingTimeout: SILENT })
       const [one, other] = [await clients.join(star), await others.join(star)]
       // longer than a silent client is kept
-      await one.hears(other, { since: clients.now, times: 8 })
+      await one.hears(other, { since: clients.now, times: SILENT / REFRESH + 4 })
       assert.deepEqual([...clients.told('disconnect'), ...others.told('disconnect')], [])
     })
 
     it('drops a client that is silent, and others cannot dial it', async () => {
-      await start({ pingInterval: 200, pingTimeout: 1000 })
+      await start({ pingInterval: 200, pingTimeout: SILENT })
       const [one, other] = [await clients.join(star), await others.join(star)]
       others.freeze()
       await eventually('the frozen client is gone', () => server.peers().length === 1)
@@ -50,7 +55,7 @@ export function care (): void {
     })
 
     it('takes back a client that it had dropped', async () => {
-      await start({ pingInterval: 200, pingTimeout: 1000 })
+      await start({ pingInterval: 200, pingTimeout: SILENT })
       const [one, other] = [await clients.join(star), await others.join(star)]
       others.freeze()
       await eventually('the frozen client is gone', () => server.peers().length === 1)

@@ -188,7 +188,7 @@ export function clientCases (stars: Stars): void {
       })
 
       it('wait a bit for clients to reconnect', async () => {
-        for (const { number } of [first, second]) await clients.next('reconnect', { peer: number }, { since, within: 5000 })
+        for (const { number } of [first, second]) await clients.next('reconnect', { peer: number }, { since })
         await eventually('both have rejoined', async () => (await other.peers()).length === 2)
       })
 
