@@ -19,6 +19,14 @@ export interface Pages {
   healthy (): boolean
 }
 
+/** What the star needs for TLS. */
+export interface Tls {
+  readonly key?: Buffer
+  readonly cert?: Buffer
+  readonly pfx?: Buffer
+  readonly passphrase?: string
+}
+
 /** An HTTP server and what is known of its certificate. */
 export interface WebServer {
   readonly server: Server
@@ -27,26 +35,30 @@ export interface WebServer {
   certifies (host: string): boolean
 }
 
-/** Makes the HTTP or HTTPS server; it doesn't listen yet. Rejects when a TLS file can't be read. */
-export async function createWebServer (options: ResolvedOptions, pages: Pages): Promise<WebServer> {
+/** Reads the star's key and certificate, if it has any. Rejects when a file can't be read. */
+export async function readTls ({ key, cert, pfx, passphrase }: ResolvedOptions): Promise<Tls | undefined> {
+  const secret = passphrase == null ? {} : { passphrase }
+  if (key != null && cert != null) {
+    const [keyBytes, certBytes] = await Promise.all([readFile(key), readFile(cert)])
+    return { key: keyBytes, cert: certBytes, ...secret }
+  }
+  return pfx == null ? undefined : { pfx: await readFile(pfx), ...secret }
+}
+
+/** Makes the HTTP or HTTPS server; it doesn't listen yet. */
+export function createWebServer (tls: Tls | undefined, pages: Pages): WebServer {
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     respond(request, response, pages).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : undefined)
     })
   }
-  const passphrase = options.passphrase == null ? {} : { passphrase: options.passphrase }
-  if (options.key != null && options.cert != null) {
-    const [key, cert] = await Promise.all([readFile(options.key), readFile(options.cert)])
-    const certificate = new X509Certificate(cert)
-    const server = createTlsServer({ key, cert, ...passphrase }, listener)
-    return { server, secure: true, certifies: host => covers(certificate, host) }
+  if (tls == null) {
+    return { server: createServer(listener), secure: false, certifies: () => true }
   }
-  if (options.pfx != null) {
-    const server = createTlsServer({ pfx: await readFile(options.pfx), ...passphrase }, listener)
-    // Node offers no way to read the certificate out of a PKCS#12 file: its names have to be given
-    return { server, secure: true, certifies: () => true }
-  }
-  return { server: createServer(listener), secure: false, certifies: () => true }
+  // Node offers no way to read the certificate out of a PKCS#12 file: its names have to be given
+  const certificate = tls.cert == null ? undefined : new X509Certificate(tls.cert)
+  const certifies = (host: string): boolean => certificate == null || covers(certificate, host)
+  return { server: createTlsServer(tls, listener), secure: true, certifies }
 }
 
 function covers (certificate: X509Certificate, host: string): boolean {

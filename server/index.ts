@@ -12,8 +12,9 @@
  * ```
  */
 import { networkInterfaces } from 'node:os'
+import { ContactDriver } from './contact.ts'
 import { Door } from './door.ts'
-import { createWebServer } from './http.ts'
+import { createWebServer, readTls } from './http.ts'
 import { Metrics } from './metrics.ts'
 import { resolve } from './options.ts'
 import { RelayDriver } from './relay.ts'
@@ -32,6 +33,8 @@ export interface StarServer {
   /** `http://HOST:PORT` or `https://…`, of the first address it listens on. */
   readonly url: string
   readonly port: number
+  /** The TCP port of the contact exchange, at the same host; `undefined` when there is none. */
+  readonly contactPort: number | undefined
   /** The multiaddrs to listen on or to dial through: one for each address of this machine that the star listens on. */
   readonly addresses: string[]
   /** The addresses that have joined and can be dialled. */
@@ -50,13 +53,19 @@ export async function startStar (options?: ServerOptions): Promise<StarServer> {
   const resolved = resolve(options)
   const started = performance.now()
   let closing: Promise<void> | undefined
-  const metrics = new Metrics(() => ({ ...driver.readings, relay: relay.readings }))
-  const web = await createWebServer(resolved, {
+  const metrics = new Metrics(() => ({ ...driver.readings, relay: relay.readings, contact: contact.readings }))
+  const tls = await readTls(resolved)
+  const web = createWebServer(tls, {
     status: () => ({ ...driver.readings, pairs: relay.readings.pairs, seconds: (performance.now() - started) / 1000 }),
     metrics: () => resolved.metrics ? metrics.text().then(text => ({ type: metrics.contentType, text })) : undefined,
     healthy: () => closing == null
   })
-  await listen(web, resolved)
+  const contact = new ContactDriver(resolved, tls, metrics)
+  const contactPort = resolved.contactPort == null ? undefined : await contact.listen(resolved.host, resolved.contactPort)
+  await listen(web, resolved).catch(async (error: unknown) => {
+    await contact.close()
+    throw error
+  })
   const relay = new RelayDriver(resolved, metrics)
   const driver = new StarDriver({
     options: resolved,
@@ -71,12 +80,13 @@ export async function startStar (options?: ServerOptions): Promise<StarServer> {
   return {
     url: `${web.secure ? 'https' : 'http'}://${resolved.host.includes(':') ? `[${resolved.host}]` : resolved.host}:${port}`,
     port,
+    contactPort,
     addresses,
     peers: () => driver.addresses,
     metrics: () => metrics.text(),
     close: () => {
       relay.close()
-      closing ??= driver.close()
+      closing ??= Promise.all([driver.close(), contact.close()]).then(() => {})
       web.server.closeAllConnections()
       return closing
     }

@@ -14,6 +14,14 @@ export interface RelayReadings {
   readonly inFlight: number
 }
 
+/** Figures of the contact exchange, which are read when somebody asks. */
+export interface ContactReadings {
+  readonly connections: number
+  readonly rooms: number
+  /** Peers that wait for their other one. */
+  readonly waiting: number
+}
+
 /** Figures of the star itself, which are read when somebody asks. */
 export interface StarReadings {
   readonly peers: number
@@ -26,6 +34,7 @@ export interface StarReadings {
 /** Everything that is read when somebody asks. */
 export interface Readings extends StarReadings {
   readonly relay: RelayReadings
+  readonly contact: ContactReadings
 }
 
 /** The figures of the process, which all its stars share: their collectors can be neither stopped nor had twice. */
@@ -41,6 +50,7 @@ export class Metrics {
   readonly #broken: Counter
   readonly #replaced: Counter
   readonly #relayRefusals: Counter
+  readonly #contactReplies: Counter
 
   constructor (read: () => Readings) {
     const registers = [this.#registry]
@@ -58,6 +68,8 @@ export class Metrics {
     this.#replaced = new Counter({ name: 'star_replaced_total', help, registers })
     const turned = 'raw relay: refusals, by HTTP status or close code'
     this.#relayRefusals = new Counter({ name: 'star_relay_refusals_total', help: turned, labelNames: ['code'], registers })
+    const said = 'contact exchange: replies, by type'
+    this.#contactReplies = new Counter({ name: 'star_contact_replies_total', help: said, labelNames: ['type'], registers })
     // counted by the relay itself: a counter is too slow for each message
     const carried = 'raw relay: bytes relayed since the star started'
     const bytes: Counter = new Counter({
@@ -76,6 +88,9 @@ export class Metrics {
     gauge('star_relay_pairs', 'raw relay: pairs now', () => read().relay.pairs)
     gauge('star_relay_waiting', 'raw relay: sockets waiting for their other end now', () => read().relay.waiting)
     gauge('star_relay_pair_bytes_in_flight', 'raw relay: what is on the way now, in bytes', () => read().relay.inFlight)
+    gauge('star_contact_connections', 'contact exchange: connections now', () => read().contact.connections)
+    gauge('star_contact_rooms', 'contact exchange: rooms now', () => read().contact.rooms)
+    gauge('star_contact_waiting', 'contact exchange: peers waiting for their other one now', () => read().contact.waiting)
   }
 
   /** The type of the text, for the HTTP header. */
@@ -118,6 +133,11 @@ export class Metrics {
   /** Counts a WebSocket that the raw relay refused, with an HTTP status or a close code. */
   relayRefused (code: number): void {
     this.#relayRefusals.inc({ code })
+  }
+
+  /** Counts a reply of the contact exchange. */
+  contactReplied (type: string): void {
+    this.#contactReplies.inc({ type })
   }
 
   /** Counts an address taken over. */

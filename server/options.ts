@@ -193,6 +193,53 @@ export interface ServerOptions {
    */
   relayBytes?: number
   /**
+   * TCP port of the contact exchange, with TLS where the star has a certificate; 0 takes any that is free. Without it there is
+   * no contact exchange.
+   */
+  contactPort?: number
+  /**
+   * Milliseconds for which a room of the contact exchange waits for both of its peers.
+   *
+   * @default 600_000
+   */
+  contactRoomTime?: number
+  /**
+   * Milliseconds for which a connection to the contact exchange may say nothing while it waits for nobody.
+   *
+   * @default 60_000
+   */
+  contactIdle?: number
+  /**
+   * Connections to the contact exchange at once. Each may hold 128 KiB of what it has sent.
+   *
+   * @default 1_000
+   */
+  contactConnections?: number
+  /**
+   * Connections to the contact exchange from one network address.
+   *
+   * @default 64
+   */
+  contactConnectionsPerAddress?: number
+  /**
+   * Rooms of the contact exchange at once.
+   *
+   * @default 10_000
+   */
+  contactRooms?: number
+  /**
+   * Rooms of the contact exchange made from one network address.
+   *
+   * @default 64
+   */
+  contactRoomsPerAddress?: number
+  /**
+   * Rooms made, and requests refused, in a minute from one network address, before more of them end the connection.
+   *
+   * @default 10
+   */
+  contactRequestsPerMinute?: number
+  /**
    * Milliseconds for which joins and leaves are gathered before star clients hear of them.
    *
    * @default 200
@@ -225,7 +272,7 @@ export interface ServerOptions {
 }
 
 /** Options that have no default. */
-type Optional = 'key' | 'cert' | 'pfx' | 'passphrase' | 'names'
+type Optional = 'key' | 'cert' | 'pfx' | 'passphrase' | 'names' | 'contactPort'
 
 /** All options, filled in. */
 export type ResolvedOptions = Required<Omit<ServerOptions, Optional>> & Pick<ServerOptions, Optional>
@@ -260,6 +307,13 @@ export const defaults: Required<Omit<ServerOptions, Optional>> = {
   relayPairsPerAddress: 128,
   relayBudget: 1_048_576,
   relayBytes: 0,
+  contactRoomTime: 600_000,
+  contactIdle: 60_000,
+  contactConnections: 1_000,
+  contactConnectionsPerAddress: 64,
+  contactRooms: 10_000,
+  contactRoomsPerAddress: 64,
+  contactRequestsPerMinute: 10,
   announceDelay: 200,
   announceSample: 1_000,
   restartDelay: 1_000,
@@ -285,8 +339,13 @@ export function resolve (options: ServerOptions = {}): ResolvedOptions {
   if (resolved.names != null && (!Array.isArray(resolved.names) || resolved.names.some(name => typeof name !== 'string'))) {
     throw new StarError('ERR_OPTIONS', { detail: 'names must be a list of strings' })
   }
-  if (resolved.port > 65_535) {
-    throw new StarError('ERR_OPTIONS', { detail: 'port must be at most 65535' })
+  // the one option that is a number and has no default
+  const { contactPort = 0 } = resolved
+  checkOptions({ contactPort }, { contactPort: 0 }, {}, 0)
+  for (const [name, port] of Object.entries({ port: resolved.port, contactPort })) {
+    if (port > 65_535) {
+      throw new StarError('ERR_OPTIONS', { detail: `${name} must be at most 65535` })
+    }
   }
   if ((resolved.key == null) !== (resolved.cert == null) || (resolved.pfx != null && resolved.key != null)) {
     throw new StarError('ERR_OPTIONS', { detail: 'TLS needs key and cert together, or pfx alone' })

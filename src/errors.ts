@@ -58,6 +58,12 @@ export const REASONS = {
   ERR_NOT_DIRECT: 'no direct path to the peer was found in time, and this node wants no other',
   ERR_RENDEZVOUS_INIT: 'this is no invitation to a rendezvous that can be taken: ask for a new one',
   ERR_RENDEZVOUS_FAILED: 'none of the paths to the other device came to anything',
+  ERR_ROOM_TAKEN: 'a room with this code is there already: choose another code, or join it',
+  ERR_NO_ROOM: 'no room with this code is there: its creator has to come first, or its time is over',
+  ERR_ROOM_ROLE: 'somebody else who knows the code of the room has come in the same role',
+  ERR_ROOM_TIMEOUT: 'the other peer did not come to the room in time',
+  ERR_TOO_MANY_REQUESTS: 'too many requests from this network address: wait a minute',
+  ERR_PLATFORM: 'this platform has no TCP sockets: do it in Node',
   ERR_PROTOCOL: 'the other end broke the protocol',
   ERR_OPTIONS: 'an option has a value that makes no sense'
 } as const

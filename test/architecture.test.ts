@@ -20,7 +20,7 @@ interface Rule {
 }
 
 const ROOMS = ['src', 'server', 'client', 'bin']
-const PROTOCOLS = ['src/star', 'src/pull-stream', 'src/link', 'src/rendezvous', 'src/relay']
+const PROTOCOLS = ['src/star', 'src/pull-stream', 'src/link', 'src/rendezvous', 'src/relay', 'src/contact']
 /** Comments are no imports, whatever they show. */
 const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 const STATEMENT = /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[\w*{}\s,$]+?\s+from\s+)?'([^']+)'|import\(\s*'([^']+)'\s*\)/g
@@ -56,7 +56,7 @@ function isRendezvous (path: string): boolean {
 
 /** What is for Node alone. */
 function isForNode (path: string): boolean {
-  return isRendezvous(path) || isIn('client/paths/node', path)
+  return isRendezvous(path) || isIn('client/paths/node', path) || path === 'client/contact/node.ts'
 }
 
 const RULES: readonly Rule[] = [
@@ -68,7 +68,7 @@ const RULES: readonly Rule[] = [
       ['socket.io', 'socket.io-client', 'ws', 'engine.io', 'engine.io-client'].some(name => isPackage(name, target)))
   },
   {
-    name: 'src/star, src/pull-stream, src/link, src/rendezvous and src/relay don\'t know each other',
+    name: 'src/star, src/pull-stream, src/link, src/rendezvous, src/relay and src/contact don\'t know each other',
     reason: 'each protocol can be read and replaced by itself; the drivers bring them together',
     broken: ({ file, target }) => PROTOCOLS.some(room => isIn(room, file) &&
       isIn('src', target) && target.split('/').length > 2 && !isIn(room, target))
@@ -91,11 +91,11 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'client needs no Node',
-    reason: 'it runs in browsers; what differs goes through #socket and #paths, the stand-alone rendezvous is for Node alone',
+    reason: 'it runs in browsers; what differs goes through #socket, #paths and #contact, or is for Node alone and says so',
     broken: ({ file, target }) => isIn('client', file) && (isBuiltin(target) || target === 'ws') && !isForNode(file)
   },
   {
-    name: 'the rest of client knows nothing of the stand-alone rendezvous, and of a platform\'s paths only through #paths',
+    name: 'the rest of client knows nothing of the stand-alone rendezvous, and of a platform only through #paths and #contact',
     reason: 'they need Node, and would bring it into browsers',
     broken: ({ file, target }) => isIn('client', file) && !isForNode(file) && isForNode(target)
   },
@@ -143,7 +143,7 @@ describe('The house', () => {
       ['src/star/registry.ts', 'node:crypto'], ['src/star/registry.ts', 'src/pull-stream/relay.ts'],
       ['src/errors.ts', 'src/star/protocol.ts'],
       ['client/star.ts', 'server/options.ts'], ['server/star.ts', 'bin/libp2p-star.ts'], ['client/hub.ts', 'fs'],
-      ['client/index.ts', 'client/rendezvous/join.ts'],
+      ['client/contact.ts', 'client/contact/node.ts'],
       ['server/outbox.ts', 'socket.io'], ['client/hub.ts', 'socket.io-client'], ['server/star.ts', 'ws']
     ]
     for (const [index, [file, target]] of breaches.entries()) {

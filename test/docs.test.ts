@@ -38,7 +38,7 @@ describe('Documents', () => {
 
   it('list every option of the client and of the server', async () => {
     const cells = firstCells(await read('README.md'))
-    const withoutDefault = ['ca', 'secret', 'key', 'cert', 'pfx', 'passphrase', 'names']
+    const withoutDefault = ['ca', 'secret', 'key', 'cert', 'pfx', 'passphrase', 'names', 'contactPort']
     for (const name of [...Object.keys(clientDefaults), ...Object.keys(serverDefaults), ...withoutDefault]) {
       assert.ok(cells.includes(name), `${name} is missing in README.md`)
     }
@@ -120,5 +120,9 @@ describe('Examples of the README', function () {
 
   it('run: a server starts and stops', async () => {
     assert.match(await execute(3), /p2p-websocket-star/)
+  })
+
+  it('run: two peers learn each other\'s addresses', async () => {
+    assert.equal(await execute(4), 'true true\n')
   })
 })

@@ -21,7 +21,7 @@ const SUBJECTS: readonly Subject[] = [
     file: 'server/options.ts',
     defaults: { ...server.defaults },
     resolve: server.resolve,
-    optional: ['key', 'cert', 'pfx', 'passphrase', 'names']
+    optional: ['key', 'cert', 'pfx', 'passphrase', 'names', 'contactPort']
   },
   {
     file: 'client/options.ts',
@@ -100,6 +100,17 @@ describe('The options of a server', () => {
     assert.throws(() => server.resolve({ port: 65_536 }), { code: 'ERR_OPTIONS' })
     assert.equal(server.resolve({ pairBudget: 65_536 }).pairBudget, 65_536)
     assert.throws(() => server.resolve({ pairBudget: 65_535 }), { code: 'ERR_OPTIONS' })
+  })
+
+  it('have a contact exchange only where its port is given, one that exists or 0', () => {
+    assert.equal('contactPort' in server.resolve(), false)
+    for (const contactPort of [0, 65_535]) {
+      assert.equal(server.resolve({ contactPort }).contactPort, contactPort)
+    }
+    for (const contactPort of [65_536, -1, 0.5, '2311', null, false]) {
+      const options = { contactPort } as server.ServerOptions
+      assert.throws(() => server.resolve(options), { code: 'ERR_OPTIONS', message: /contactPort/ })
+    }
   })
 
   it('take a key with its certificate, or a PKCS#12 file, and nothing between', () => {

@@ -1,5 +1,6 @@
 // `libp2p-star server`: the star server, with the original's flags and environment variables and a flag for every other option.
 import { Option } from 'commander'
+import { CONTACT_PORT } from '../../src/contact/wire.ts'
 import { defaults } from '../../server/options.ts'
 import { Exit, Failure, codeOf } from '../failure.ts'
 import { jsonOption, parseBytes, wholeNumber, withHelp } from '../options.ts'
@@ -42,6 +43,13 @@ const NUMBERS: Record<Numbers, readonly [value: string, description: string]> = 
   relayPairsPerAddress: ['<count>', 'sockets in the raw relay from one network address'],
   relayBudget: ['<bytes>', 'buffered in each direction of a relay pair'],
   relayBytes: ['<bytes>', 'in all that one relay pair may carry; 0 is no limit'],
+  contactRoomTime: ['<ms>', 'for which a room of the contact exchange waits for both of its peers'],
+  contactIdle: ['<ms>', 'for which a connection to the contact exchange may say nothing'],
+  contactConnections: ['<count>', 'connections to the contact exchange at once'],
+  contactConnectionsPerAddress: ['<count>', 'connections to the contact exchange from one network address'],
+  contactRooms: ['<count>', 'rooms of the contact exchange at once'],
+  contactRoomsPerAddress: ['<count>', 'rooms of the contact exchange made from one network address'],
+  contactRequestsPerMinute: ['<count>', 'rooms made, and requests refused, in a minute from one network address'],
   stallTimeout: ['<ms>', 'after which a reader that takes nothing loses its stream or socket'],
   refreshPeerListIntervalMS: ['<ms>', 'between two announcements of a peer to original clients, or of a sample in a large star'],
   announceDelay: ['<ms>', 'for which joins and leaves are gathered before star clients hear of them'],
@@ -56,6 +64,8 @@ type Flags = OriginalFlags & Partial<Record<Numbers, number>> & {
   readonly name?: string[]
   readonly corsOrigin: string
   readonly trustProxy?: boolean
+  /** False when there is to be no contact exchange. */
+  readonly contactPort: number | false
   readonly relay: boolean
   readonly openRelay?: boolean
   readonly json?: boolean
@@ -65,12 +75,15 @@ type Flags = OriginalFlags & Partial<Record<Numbers, number>> & {
 export function addServer (program: Command): void {
   const command = program.command('server')
     .summary('run a star')
-    .description('Runs a star server: signalling, discovery and the relayed path.')
+    .description('Runs a star server: signalling, discovery, the relayed path and the contact exchange.')
     .helpOption('--help', 'show this help') // -h is the host, as in the original
     .optionsGroup('Options:')
     .addOption(new Option('-p, --port <port>', 'TCP port; 0 takes any that is free').env('PORT')
       .default(defaults.port).argParser(wholeNumber(0, 65_535)))
     .addOption(new Option('-h, --host <host>', 'address to listen on; 0.0.0.0 for all').env('HOST').default(defaults.host))
+    .addOption(new Option('--contact-port <port>', 'TCP port of the contact exchange; 0 takes any that is free')
+      .default(CONTACT_PORT).argParser(wholeNumber(0, 65_535)))
+    .option('--no-contact-port', 'no contact exchange')
     .addOption(new Option('--key <file>', 'TLS key, PEM; with --cert').env('KEY'))
     .addOption(new Option('--cert <file>', 'TLS certificate chain, PEM; with --key').env('CERT'))
     .addOption(new Option('--pfx <file>', 'TLS key and certificate, PKCS#12, instead of --key and --cert').env('PFX'))
@@ -106,9 +119,17 @@ async function serve (command: Command, { signal, output }: Parameters<Parameter
   const flags = command.opts<Flags>()
   const options = serverOptions(command)
   const { startStar } = await import('../../server/index.ts')
-  const server = await startStar(options).catch((error: unknown) => { throw cannotStart(error, options) })
-  const { url, port, addresses } = server
-  output.tell('listening', { url, port, addresses, page: `${url}/` }, welcome(server))
+  const isContactPortGiven = command.getOptionValueSource('contactPort') !== 'default'
+  const server = await startStar(options).catch(async (error: unknown) => {
+    if (isContactPortGiven || codeOf(error) !== 'EADDRINUSE' || portOf(error) !== options.contactPort) {
+      throw error
+    }
+    const { contactPort, ...rest } = options
+    output.note(`warning: port ${contactPort} is taken, so there is no contact exchange: choose another with --contact-port`)
+    return await startStar(rest)
+  }).catch((error: unknown) => { throw cannotStart(error, options) })
+  const { url, port, contactPort, addresses } = server
+  output.tell('listening', { url, port, contactPort, addresses, page: `${url}/` }, welcome(server, options))
   if (options.cryptoChallenge === false) {
     output.note('warning: without the challenge anybody can take anybody\'s address')
   }
@@ -120,12 +141,13 @@ async function serve (command: Command, { signal, output }: Parameters<Parameter
   output.tell('stopped', {}, 'Star stopped')
 }
 
-function welcome ({ url, addresses }: StarServer): string {
+function welcome ({ url, contactPort, addresses }: StarServer, { host }: ServerOptions): string {
   const listen = addresses.map(address => `'${address}'`).join(', ')
   return [
     `Listening on: ${url}`,
     ...addresses.map(address => `Address:      ${address}`),
     `Page:         ${url}/`,
+    ...contactPort == null ? [] : [`Contacts:     ${host}, port ${contactPort}`],
     '',
     'In a libp2p node, with `const s = star()` from \'libp2p-star\':',
     `  addresses: { listen: [${listen}] }, transports: [s.transport], peerDiscovery: [s.discovery]`,
@@ -136,7 +158,7 @@ function welcome ({ url, addresses }: StarServer): string {
 
 /** The server's options as the flags and the environment give them. */
 function serverOptions (command: Command): ServerOptions {
-  const { host, port, key, cert, pfx, passphrase, name, corsOrigin, ...rest } = command.opts<Flags>()
+  const { host, port, contactPort, key, cert, pfx, passphrase, name, corsOrigin, ...rest } = command.opts<Flags>()
   const disabled = (flag: 'disableCryptoChallenge' | 'disableStrictMultiaddr' | 'disableMetrics'): boolean => {
     const option = command.options.find(one => one.attributeName() === flag)
     // commander takes any value of a variable for yes
@@ -147,6 +169,7 @@ function serverOptions (command: Command): ServerOptions {
   return {
     host,
     port,
+    ...contactPort === false ? {} : { contactPort },
     corsOrigin,
     trustProxy: rest.trustProxy === true,
     relay: rest.relay,
@@ -170,10 +193,17 @@ function attributeOf (name: string): string {
   return name.replace(/MS$/, '')
 }
 
-function cannotStart (error: unknown, { host = '', port = 0 }: ServerOptions): Failure {
+/** The port that a system's error is about. */
+function portOf (error: unknown): unknown {
+  return error instanceof Error && 'port' in error ? error.port : undefined
+}
+
+function cannotStart (error: unknown, { host = '', port = 0, contactPort }: ServerOptions): Failure {
   const code = codeOf(error)
   const said = error instanceof Error ? error.message : String(error)
-  const [message = said, advice] = whyNot(code, host, port)
+  const [message = said, advice] = portOf(error) === contactPort && contactPort !== port && code === 'EADDRINUSE'
+    ? [`port ${contactPort} of ${host} is taken`, 'choose another port for contacts: --contact-port 0 takes any that is free']
+    : whyNot(code, host, port)
   return new Failure(code, `cannot start: ${message}`, { exit: Exit.usage, cause: error, advice })
 }
 

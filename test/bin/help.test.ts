@@ -49,6 +49,7 @@ describe('help', function () {
       const flag = `--${name.replace(/MS$/, '').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
       match(stdout, new RegExp(` ${flag} <[a-z]+> [^<]*\\(default: "?${String(value).replace(/[.*]/g, '\\$&')}"?[,)]`), flag)
     }
+    match(stdout, / --contact-port <port> [^<]*\(default: 2311\) --no-contact-port /)
     match(stdout, / --trust-proxy .* --no-relay .* --open-relay .* --max-peers/)
     match(stdout, / --name <name\.\.\.> /)
   })

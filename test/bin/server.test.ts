@@ -3,7 +3,9 @@ import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { io } from 'socket.io-client'
+import { exchangeContacts } from '../../client/contact.ts'
 import { connect } from '../../client/index.ts'
+import { CONTACT_PORT } from '../../src/contact/wire.ts'
 import { Cli, cleanUp, cli } from './cli.ts'
 import type { AddressInfo } from 'node:net'
 import type { JsonEvent } from './cli.ts'
@@ -18,13 +20,18 @@ describe('libp2p-star server', function () {
   this.timeout(60_000)
   afterEach(cleanUp)
 
+  /** A star beside which others may run on this machine. */
+  function serve (args: readonly string[], env?: Record<string, string>): Cli {
+    return new Cli(['server', '--contact-port', '0', ...args], env)
+  }
+
   async function start (args: readonly string[], env?: Record<string, string>): Promise<{ server: Cli, told: Listening }> {
-    const server = new Cli(['server', '--json', ...args], env)
+    const server = serve(['--json', ...args], env)
     return { server, told: await server.event('listening') as Listening }
   }
 
   it('prints first where it listens, then its address, its page and what to write into a libp2p node', async () => {
-    const server = new Cli(['server', '--port', '0'])
+    const server = serve(['--port', '0'])
     await server.line(/Ctrl-C/)
     const { code, stdout, stderr } = await server.interrupt()
     deepEqual([code, stderr], [0, ''])
@@ -34,6 +41,7 @@ describe('libp2p-star server', function () {
     const address = `/ip4/127.0.0.1/tcp/${port}/ws/p2p-websocket-star`
     ok(rest.includes(`Address:      ${address}`))
     ok(rest.includes(`Page:         http://127.0.0.1:${port}/`))
+    ok(rest.some(line => /^Contacts: {5}127\.0\.0\.1, port [1-9]\d*$/.test(line)), stdout)
     ok(rest.includes(`  addresses: { listen: ['${address}'] }, transports: [s.transport], peerDiscovery: [s.discovery]`))
     equal(rest.at(-1), 'Star stopped')
   })
@@ -75,7 +83,7 @@ describe('libp2p-star server', function () {
     ['variables', [], { DISABLE_CRYPTO_CHALLENGE: '1', DISABLE_STRICT_MULTIADDR: '1' }]
   ] as const) {
     it(`lets anybody join under any address when ${how} say so, and warns`, async () => {
-      const server = new Cli(['server', '--port', '0', ...args], env)
+      const server = serve(['--port', '0', ...args], env)
       const url = (await server.line(/^Listening on: /)).slice('Listening on: '.length)
       const socket = io(url, { transports: ['websocket'] })
       try {
@@ -101,13 +109,53 @@ describe('libp2p-star server', function () {
     await rejects(connect(told.addresses[0]), { code: 'ERR_STAR_NAME' })
   })
 
+  it('tells the port of its contact exchange, and has none when it is told so', async () => {
+    const { told } = await start(['--port', '0'])
+    const peers = { server: `127.0.0.1:${told['contactPort'] as number}`, tls: false, room: 'r' }
+    await rejects(exchangeContacts({ ...peers, creator: false }), { code: 'ERR_NO_ROOM' })
+    const { told: without } = await start(['--port', '0', '--no-contact-port'])
+    equal(without['contactPort'], undefined)
+  })
+
+  describe('whose contact port is taken', () => {
+    it('says so and runs without when it was not asked for that port', async () => {
+      // it may be taken already: so much the better
+      const other = createServer().on('error', () => {}).listen(CONTACT_PORT, '127.0.0.1')
+      const server = new Cli(['server', '--port', '0'])
+      try {
+        const url = (await server.line(/^Listening on: /)).slice('Listening on: '.length)
+        equal((await fetch(url)).status, 200)
+        const { code, stdout, stderr } = await server.interrupt()
+        equal(code, 0)
+        equal(stderr, 'warning: port 2311 is taken, so there is no contact exchange: choose another with --contact-port\n')
+        ok(!stdout.includes('Contacts:'))
+      } finally {
+        other.close()
+      }
+    })
+
+    it('does not start when it was asked for that port', async () => {
+      const other = createServer().listen(0, '127.0.0.1')
+      try {
+        await once(other, 'listening')
+        const { port } = other.address() as AddressInfo
+        const { code, stdout, stderr } = await cli(['server', '--port', '0', '--contact-port', String(port)])
+        deepEqual([code, stdout], [2, ''])
+        equal(stderr, `error: cannot start: port ${port} of 127.0.0.1 is taken [EADDRINUSE]\n` +
+          '  choose another port for contacts: --contact-port 0 takes any that is free\n')
+      } finally {
+        other.close()
+      }
+    })
+  })
+
   describe('that cannot start', () => {
     it('says so when the port is taken, with advice and exit code 2', async () => {
       const other = createServer().listen(0, '127.0.0.1')
       try {
         await once(other, 'listening')
         const { port } = other.address() as AddressInfo
-        const { code, stdout, stderr } = await cli(['server', '--port', String(port)])
+        const { code, stdout, stderr } = await serve(['--port', String(port)]).ended
         deepEqual([code, stdout], [2, ''])
         equal(stderr, `error: cannot start: port ${port} of 127.0.0.1 is taken [EADDRINUSE]\n` +
           '  stop what listens there, or choose another: --port 0 takes any that is free\n')
@@ -124,7 +172,7 @@ describe('libp2p-star server', function () {
     ]
     for (const [what, args, expected, advice] of wrong) {
       it(`says so when ${what}`, async () => {
-        const { code, stderr, events } = await cli(['server', '--json', '--port', '0', ...args])
+        const { code, stderr, events } = await serve(['--json', '--port', '0', ...args]).ended
         deepEqual([code, stderr, events.length], [2, '', 1])
         deepEqual([events[0]?.['code'], events[0]?.['exit']], [expected, 2])
         match(String(events[0]?.['advice']), advice)
