@@ -1,4 +1,5 @@
-// The contact exchange's driver: TCP, or TLS with the star's own certificate, on one port in both families.
+// The contact exchange's driver: TCP, or TLS with the star's own certificate, on one port in both families. With a certificate,
+// who comes without TLS may ask where it comes from, and nothing else.
 import { lookup } from 'node:dns/promises'
 import { createServer, isIP } from 'node:net'
 import { TLSSocket, createSecureContext } from 'node:tls'
@@ -16,6 +17,8 @@ import type { ResolvedOptions } from './options.ts'
 
 /** Milliseconds of silence after which the system asks whether the other end is still there. */
 const KEEP_ALIVE = 60_000
+/** The first byte of TLS, which no version of the exchange has. */
+const TLS_HANDSHAKE = 0x16
 /** Milliseconds in which the other end is to take what was said last. */
 const FAREWELL = 2_000
 /** How often another port is tried where any will do, and one family has it and the other one hasn't. */
@@ -91,12 +94,29 @@ export class ContactDriver {
     if (raw.destroyed) {
       return // there are too many
     }
-    const socket = this.#secure == null ? raw : new TLSSocket(raw, { isServer: true, secureContext: this.#secure })
-    line.socket = socket
+    const secureContext = this.#secure
+    if (secureContext == null) {
+      return this.#hear(connection, line)
+    }
+    raw.once('end', () => { this.#tell({ type: 'end', connection }) })
+    raw.once('data', (bytes: Buffer) => {
+      raw.pause()
+      raw.unshift(bytes)
+      if (bytes[0] === TLS_HANDSHAKE) {
+        line.socket = new TLSSocket(raw, { isServer: true, secureContext })
+      } else {
+        this.#tell({ type: 'bare', connection })
+      }
+      this.#hear(connection, line)
+    })
+  }
+
+  #hear (connection: number, { socket }: Line): void {
     socket.on('error', () => {})
     socket.on('data', (bytes: Buffer) => { this.#tell({ type: 'bytes', connection, bytes }) })
     socket.on('end', () => { this.#tell({ type: 'end', connection }) })
     socket.on('drain', () => { this.#brake(connection, { full: false }) })
+    socket.resume()
   }
 
   #tell (event: RoomsEvent): void {

@@ -15,6 +15,8 @@ import type { Contact, FullContact, Reply, Request, Version } from './wire.ts'
 export type RoomsEvent =
   /** A connection is there. `key` stands for the network that its address is in: limits go by it. */
   | { readonly type: 'open', readonly connection: number, readonly address: SocketAddress, readonly key: string }
+  /** The connection isn't encrypted where others are: it may ask where it comes from, and has no rooms. */
+  | { readonly type: 'bare', readonly connection: number }
   | { readonly type: 'bytes', readonly connection: number, readonly bytes: Uint8Array }
   /** The other end sends no more. */
   | { readonly type: 'end', readonly connection: number }
@@ -62,6 +64,8 @@ interface Guest {
   readonly address: SocketAddress
   readonly key: string
   reader: FrameReader
+  /** Rooms are not for it. */
+  bare: boolean
   /** False once it is being closed, or is gone. */
   open: boolean
   /** The other end sends no more. */
@@ -155,7 +159,7 @@ export class Rooms implements Machine<RoomsEvent, RoomsOutput> {
       this.#outputs.push({ do: 'refuse', connection })
       return
     }
-    const state = { open: true, ended: false, paused: false, records: 0, waits: undefined }
+    const state = { bare: false, open: true, ended: false, paused: false, records: 0, waits: undefined }
     const guest: Guest = { connection, address, key, reader: new FrameReader(VERSIONS), ...state }
     this.#guests.set(connection, guest)
     this.#guestsOf.add(key)
@@ -171,7 +175,9 @@ export class Rooms implements Machine<RoomsEvent, RoomsOutput> {
     if (!guest.open) {
       return
     }
-    if (event.type === 'end') {
+    if (event.type === 'bare') {
+      guest.bare = true
+    } else if (event.type === 'end') {
       guest.ended = true
     } else {
       guest.reader.push(event.bytes)
@@ -224,6 +230,13 @@ export class Rooms implements Machine<RoomsEvent, RoomsOutput> {
   }
 
   #answer (guest: Guest, request: Request, now: number): void {
+    if (request.type === 'ReflectAddr') {
+      const seen = { v4: undefined, v6: undefined, [familyOf(guest.address)]: guest.address }
+      return this.#send(guest, { type: 'ReflectedAddr', seen })
+    }
+    if (guest.bare) {
+      return this.#fault(guest)
+    }
     const name = roomKey(request.room)
     const room = this.#rooms.get(name)
     if (request.type === 'CreateRoom') {

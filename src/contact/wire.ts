@@ -10,6 +10,9 @@
 //   server → peer   ClientContact       at once: what the other one will be told of you
 //   server → peer   PeerContact         as soon as the other one is ready, too
 //
+//   peer → server   ReflectAddr         ours, versions 2 and 3: where do I come from? No room is needed for that
+//   server → peer   ReflectedAddr
+//
 // Versions 2 and 3 are the same but for the first byte: `{"type":"CreateRoom","room_code":"…"}`, at most 1,024 bytes. Version 1
 // is `{"CreateRoom":{"room_code":[…]}}`, and `"RoomCreated"` where there are no fields, with the SHA-256 of the room's code
 // as 32 numbers. docs/CONTACT.md has all of it.
@@ -45,11 +48,14 @@ export interface FullContact {
 /** A room's code: a text, or its SHA-256, which is all that version 1 has. */
 export type RoomCode = string | Uint8Array
 
-/** What peers say. */
-export type Request =
+/** What peers say of a room. */
+export type RoomRequest =
   | { readonly type: 'CreateRoom', readonly room: RoomCode }
   | { readonly type: 'RecordPublicAddr', readonly room: RoomCode, readonly isCreator: boolean }
   | { readonly type: 'ReadyToShare', readonly room: RoomCode, readonly isCreator: boolean, readonly local: Contact }
+
+/** What peers say. */
+export type Request = RoomRequest | { readonly type: 'ReflectAddr' }
 
 /** Replies that are a word and no more. `ErrorInternal` is in version 1 alone, whose server never sends it. */
 const WORDS = [
@@ -61,6 +67,7 @@ const WORDS = [
 export type Reply =
   | { readonly type: typeof WORDS[number] }
   | { readonly type: 'ClientContact' | 'PeerContact', readonly contact: FullContact }
+  | { readonly type: 'ReflectedAddr', readonly seen: Contact }
 
 /** A message in its frame. */
 export interface Frame {
@@ -83,6 +90,9 @@ export function roomKey (room: RoomCode): string {
 
 /** Spells a request with its frame; throws {@link StarError} `ERR_ARGUMENTS` when the room's code makes it too long. */
 export function encodeRequest (version: Version, request: Request): Uint8Array {
+  if (request.type === 'ReflectAddr') {
+    return encode(version, request.type)
+  }
   const roomCode = version === 1 ? [...digestOf(request.room)] : request.room
   switch (request.type) {
     case 'CreateRoom':
@@ -108,6 +118,8 @@ export function decodeRequest (frame: Frame): Request {
       const local = readContact(fields?.['local_contact'])
       return { type, room: readRoom(frame.version, fields), isCreator: readBoolean(fields, 'is_creator'), local }
     }
+    case 'ReflectAddr':
+      return frame.version === 1 ? refuse('a request that is not of version 1') : { type }
     default:
       return refuse('a request that is none')
   }
@@ -115,6 +127,9 @@ export function decodeRequest (frame: Frame): Request {
 
 /** Spells a reply with its frame. */
 export function encodeReply (version: Version, reply: Reply): Uint8Array {
+  if ('seen' in reply) {
+    return encode(version, reply.type, { public: rawContact(reply.seen) })
+  }
   if (!('contact' in reply)) {
     return encode(version, reply.type)
   }
@@ -127,6 +142,9 @@ export function decodeReply (frame: Frame): Reply {
   const [type, fields] = decode(frame)
   if (type === 'ClientContact' || type === 'PeerContact') {
     return { type, contact: { local: readContact(fields?.['local']), public: readContact(fields?.['public']) } }
+  }
+  if (type === 'ReflectedAddr' && frame.version !== 1) {
+    return { type, seen: readContact(fields?.['public']) }
   }
   const word = WORDS.find(one => one === type && (one !== 'ErrorInternal' || frame.version === 1))
   // a word of version 1 has no fields; in the others what stands beside the type is for somebody newer

@@ -79,7 +79,7 @@ describe('the contact server', () => {
     })
   }
 
-  it('speaks TLS with the star\'s own certificate where that has one, and nothing else', async () => {
+  it('speaks TLS with the star\'s own certificate where that has one, and has no rooms for others', async () => {
     await start(PEM)
     const [one, other] = [await open('127.0.0.1', CA), await open('127.0.0.1', CA)]
     assert.equal((await one.ask(create(), 1)).type, 'RoomCreated')
@@ -92,8 +92,13 @@ describe('the contact server', () => {
     assert.equal(one.types.at(-1), 'ErrorSyntax')
     const plain = await open()
     plain.socket.on('data', () => {})
+    const { localPort: port = 0 } = plain.socket
+    assert.deepEqual(await plain.ask({ type: 'ReflectAddr' }), {
+      type: 'ReflectedAddr', seen: { v4: { ip: '127.0.0.1', port }, v6: undefined }
+    })
     plain.say(create())
     await plain.gone()
+    assert.deepEqual(plain.types, ['ReflectedAddr', 'ErrorSyntax'])
     await assert.rejects(open('127.0.0.1', readFileSync(tls('other.crt'))), /self-signed|certificate/)
     plain.socket.destroy()
     one.socket.destroy()

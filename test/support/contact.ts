@@ -11,7 +11,7 @@ import { Watched } from './waiting.ts'
 import type { Socket } from 'node:net'
 import type { SocketAddress } from '../../src/contact/address.ts'
 import type { RoomsEvent, RoomsOptions } from '../../src/contact/rooms.ts'
-import type { Contact, Frame, FullContact, Reply, Request, Version } from '../../src/contact/wire.ts'
+import type { Contact, Frame, FullContact, Reply, Request, RoomRequest, Version } from '../../src/contact/wire.ts'
 
 /** Every version. */
 export const VERSIONS = [1, 2, 3] as const
@@ -57,17 +57,17 @@ export function at (ip: string, port: number): SocketAddress {
 }
 
 /** `CreateRoom`. */
-export function create (room: string = 'r'): Request {
+export function create (room: string = 'r'): RoomRequest {
   return { type: 'CreateRoom', room }
 }
 
 /** `RecordPublicAddr`. */
-export function record (isCreator: boolean, room: string = 'r'): Request {
+export function record (isCreator: boolean, room: string = 'r'): RoomRequest {
   return { type: 'RecordPublicAddr', room, isCreator }
 }
 
 /** `ReadyToShare`. */
-export function ready (isCreator: boolean, local: Contact = NOWHERE, room: string = 'r'): Request {
+export function ready (isCreator: boolean, local: Contact = NOWHERE, room: string = 'r'): RoomRequest {
   return { type: 'ReadyToShare', room, isCreator, local }
 }
 
@@ -89,6 +89,8 @@ export class Table {
   /** What was told since it was last looked at: connection, and the type of a reply, or what the driver is to do. */
   readonly #said: string[] = []
   readonly contacts = new Map<string, FullContact>()
+  /** Where connections were told that they come from. */
+  readonly seen = new Map<number, Contact>()
 
   constructor (options: Partial<RoomsOptions> = {}) {
     this.rooms = new Rooms({ ...WIDE, ...options })
@@ -132,6 +134,8 @@ export class Table {
         this.#said.push(`${connection} ${reply.type}${version === 3 ? '' : ` (${version})`}`)
         if ('contact' in reply) {
           this.contacts.set(`${connection} ${reply.type}`, reply.contact)
+        } else if ('seen' in reply) {
+          this.seen.set(connection, reply.seen)
         }
       } else {
         this.#said.push(`${connection} ${output.do}`)

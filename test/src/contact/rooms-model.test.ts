@@ -21,7 +21,8 @@ const ip = fc.constantFrom('192.0.2.1', '192.0.2.2', '2001:db8::1')
 const request = fc.oneof(
   { weight: 1, arbitrary: room.map(code => create(code)) },
   { weight: 2, arbitrary: fc.tuple(fc.boolean(), room).map(([isCreator, code]) => record(isCreator, code)) },
-  { weight: 2, arbitrary: fc.tuple(fc.boolean(), room).map(([isCreator, code]) => ready(isCreator, undefined, code)) }
+  { weight: 2, arbitrary: fc.tuple(fc.boolean(), room).map(([isCreator, code]) => ready(isCreator, undefined, code)) },
+  { weight: 1, arbitrary: fc.constant<Request>({ type: 'ReflectAddr' }) }
 )
 const which = fc.nat(30)
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -113,6 +114,10 @@ class Model {
 
   /** Replies to one request; gives who has waited until then. */
   reply (peer: Peer, asked: Request): Peer[] {
+    if (asked.type === 'ReflectAddr') {
+      this.#say(peer, 'ReflectedAddr')
+      return []
+    }
     const place = this.places.find(({ code }) => code === asked.room)
     if (asked.type === 'CreateRoom') {
       const isFull = this.places.length >= ROOMS
@@ -247,7 +252,7 @@ describe('The rooms under any order of events', () => {
     }), { numRuns: 1_500 })
     // or it would have said little
     for (const type of ['RoomCreated', 'ReceivedAddr', 'ClientContact', 'PeerContact', 'ErrorRoomTaken', 'ErrorPeerTimedOut',
-      'ErrorNoSuchRoomCode', 'ErrorUnexpectedMsg', 'ErrorTooManyRequests', 'ErrorSyntax', 'close']) {
+      'ErrorNoSuchRoomCode', 'ErrorUnexpectedMsg', 'ErrorTooManyRequests', 'ErrorSyntax', 'ReflectedAddr', 'close']) {
       assert.ok((seen.get(type) ?? 0) > 20, `${type}: ${seen.get(type)}`)
     }
   }).timeout(30_000)

@@ -53,6 +53,19 @@ describe('A room', () => {
     assert.equal(table.rooms.rooms, 1)
   })
 
+  it('is not needed by who asks where it comes from, and not for who comes bare where others are encrypted', () => {
+    const table = new Table().open([1, '192.0.2.1'], [2, '2001:db8::1'], [3, '192.0.2.3'])
+    assert.deepEqual(table.ask(1, { type: 'ReflectAddr' }), ['1 ReflectedAddr'])
+    assert.deepEqual(table.ask(2, { type: 'ReflectAddr' }, 2), ['2 ReflectedAddr (2)'])
+    assert.deepEqual([table.seen.get(1), table.seen.get(2)], [
+      { v4: at('192.0.2.1', 1_001), v6: undefined }, { v4: undefined, v6: at('2001:db8::1', 1_002) }
+    ])
+    table.tell({ type: 'bare', connection: 3 })
+    assert.deepEqual(table.ask(3, { type: 'ReflectAddr' }), ['3 ReflectedAddr'])
+    assert.deepEqual(table.ask(3, create()), ['3 ErrorSyntax', '3 close'])
+    assert.equal(table.rooms.rooms, 0)
+  })
+
   it('may be had without any public address, and with one that was recorded again', () => {
     const table = meeting()
     assert.deepEqual(table.ask(1, [record(true), record(true)]), ['1 ReceivedAddr', '1 ReceivedAddr'])

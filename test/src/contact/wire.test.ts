@@ -8,7 +8,7 @@ import {
 } from '../../../src/contact/wire.ts'
 import { VERSIONS, at, create, cut, frame, readAll, ready, record } from '../../support/contact.ts'
 import type { SocketAddress } from '../../../src/contact/address.ts'
-import type { Frame, Reply, Request, Version } from '../../../src/contact/wire.ts'
+import type { Frame, Reply, Request, RoomRequest, Version } from '../../../src/contact/wire.ts'
 
 const LOCAL = { v4: at('1.8.3.1', 2304), v6: at('ab:41::b:43', 92) }
 const PUBLIC = { v4: at('12.98.11.20', 11), v6: undefined }
@@ -24,13 +24,15 @@ const REQUESTS: ReadonlyArray<readonly [header: string, json: string, message: R
   ['0025', '{"type":"CreateRoom","room_code":"r"}', create()],
   ['003d', '{"type":"RecordPublicAddr","room_code":"r","is_creator":true}', record(true)],
   ['0077', `{"type":"ReadyToShare","local_contact":${SPELLED},"room_code":"r","is_creator":true}`, ready(true, LOCAL)],
-  ['0060', '{"type":"ReadyToShare","local_contact":{"v4":null,"v6":null},"room_code":"r","is_creator":false}', ready(false)]
+  ['0060', '{"type":"ReadyToShare","local_contact":{"v4":null,"v6":null},"room_code":"r","is_creator":false}', ready(false)],
+  ['0016', '{"type":"ReflectAddr"}', { type: 'ReflectAddr' }]
 ]
 const REPLIES: ReadonlyArray<readonly [header: string, json: string, message: Reply]> = [
   ['0016', '{"type":"RoomCreated"}', { type: 'RoomCreated' }],
   ['0017', '{"type":"ReceivedAddr"}', { type: 'ReceivedAddr' }],
   ['0079', `{"type":"ClientContact","local":${SPELLED},"public":${SPELLED_PUBLIC}}`, { type: 'ClientContact', contact: CONTACT }],
   ['0077', `{"type":"PeerContact","local":${SPELLED},"public":${SPELLED_PUBLIC}}`, { type: 'PeerContact', contact: CONTACT }],
+  ['0043', `{"type":"ReflectedAddr","public":${SPELLED_PUBLIC}}`, { type: 'ReflectedAddr', seen: PUBLIC }],
   ['0019', '{"type":"ErrorRoomTaken"}', { type: 'ErrorRoomTaken' }],
   ['001c', '{"type":"ErrorPeerTimedOut"}', { type: 'ErrorPeerTimedOut' }],
   ['001e', '{"type":"ErrorNoSuchRoomCode"}', { type: 'ErrorNoSuchRoomCode' }],
@@ -74,7 +76,7 @@ describe('A message of the contact exchange', () => {
     for (const [header, json, message] of [...REQUESTS, ...REPLIES]) {
       it(`is written and read as the originals do, in version ${version}: ${json}`, () => {
         const bytes = Buffer.concat([Buffer.from(`0${version}${header}`, 'hex'), Buffer.from(json)])
-        const isRequest = 'room' in message
+        const isRequest = 'room' in message || message.type === 'ReflectAddr'
         assert.deepEqual(Buffer.from(isRequest ? encodeRequest(version, message) : encodeReply(version, message)), bytes)
         assert.deepEqual(isRequest ? decodeRequest(one(bytes)) : decodeReply(one(bytes)), message)
       })
@@ -84,7 +86,7 @@ describe('A message of the contact exchange', () => {
   for (const [json, message] of [...OLD_REQUESTS, ...OLD_REPLIES]) {
     it(`is written and read as the originals do, in version 1: ${json.slice(0, 60)}`, () => {
       const bytes = frame(1, json)
-      const isRequest = 'room' in message
+      const isRequest = 'room' in message || message.type === 'ReflectAddr'
       assert.deepEqual(Buffer.from(isRequest ? encodeRequest(1, message) : encodeReply(1, message)), bytes)
       assert.deepEqual(isRequest ? decodeRequest(one(bytes)) : decodeReply(one(bytes)), message)
     })
@@ -100,7 +102,7 @@ describe('A message of the contact exchange', () => {
 
   it('names the same room in every version, whatever the text', () => {
     fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 100 }), room => {
-      const keys = VERSIONS.map(version => roomKey(decodeRequest(one(encodeRequest(version, create(room)))).room))
+      const keys = VERSIONS.map(version => roomKey((decodeRequest(one(encodeRequest(version, create(room)))) as RoomRequest).room))
       assert.deepEqual(new Set(keys), new Set([createHash('sha256').update(room).digest('hex')]))
     }))
     const room = Uint8Array.from(createHash('sha256').update('r').digest())
