@@ -81,6 +81,14 @@ export class FrameReader {
     return this.#length == null ? undefined : this.#readBody(this.#length)
   }
 
+  /** What was put in and not taken out, when {@link next} has just given a frame: for who goes on with it elsewhere. */
+  rest (): Uint8Array {
+    const rest = this.#chunk.subarray(this.#position)
+    this.#chunk = NONE
+    this.#position = 0
+    return rest
+  }
+
   #readHeader ({ maxFrame, plain }: FrameLimits): void {
     const bytes = this.#take(FRAME_HEADER - this.#headLength)
     this.#head.set(bytes, this.#headLength)
