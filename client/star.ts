@@ -88,6 +88,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
   readonly #probing = new WeakSet<Socket>()
   #socket: Socket | undefined
   #window: number
+  #contact: number | undefined
   #lastError: StarError | undefined
 
   constructor (init: MemberInit) {
@@ -110,6 +111,11 @@ export class Member extends TypedEventEmitter<MemberEvents> {
   /** Whether the star knows us now. */
   get joined (): boolean {
     return this.#session.state === 'joined'
+  }
+
+  /** The port at the star's host where one is told where one comes from; where the star has none, there is none. */
+  get contact (): number | undefined {
+    return this.#contact
   }
 
   /** Why we aren't joined, as far as is known. */
@@ -303,6 +309,7 @@ export class Member extends TypedEventEmitter<MemberEvents> {
         const there = new Set(output.welcome.peers)
         this.#lastError = undefined
         this.#window = Math.min(this.#init.options.window, output.welcome.window)
+        this.#contact = output.welcome.contact
         this.safeDispatchEvent('joined')
         this.#gone([...this.#peers].filter(peer => !there.has(peer)))
         return this.#told(output.welcome.peers)

@@ -68,7 +68,7 @@ export async function startStar (options?: ServerOptions): Promise<StarServer> {
   })
   const relay = new RelayDriver(resolved, metrics)
   const driver = new StarDriver({
-    options: resolved,
+    options: { ...resolved, ...contactPort == null ? {} : { contactPort } },
     http: web.server,
     metrics,
     door: new Door(web.server, resolved, relay),

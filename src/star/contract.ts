@@ -73,6 +73,8 @@ export interface RegistryOptions extends AnnouncerOptions {
   readonly dialsInFlight: number
   /** Bytes; the register only tells clients. */
   readonly pairBudget: number
+  /** The TCP port of the contact exchange, if there is one; the register only tells clients. */
+  readonly contactPort?: number | undefined
   /** Milliseconds. */
   readonly dialTimeout: number
   /** Milliseconds. */

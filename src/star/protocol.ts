@@ -47,6 +47,7 @@ export const MAX_HEX = 8_192
 export const MAX_SPOKEN_NAME = 64
 /** The most protocols that a peer may say it speaks. */
 export const MAX_SPOKEN = 8
+const LAST_PORT = 65_535
 /** The longest error text passed on from one peer to the other, in characters. */
 export const MAX_ERROR = 256
 
@@ -88,6 +89,8 @@ export interface Welcome {
   readonly peers: readonly string[]
   /** Bytes that may be on the way in each direction of a stream. */
   readonly window: number
+  /** The TCP port of the contact exchange at the star's host, if there is one. */
+  readonly contact?: number
 }
 
 /** What changed since the last batch. */
@@ -178,7 +181,8 @@ export function isChallengeOffer (value: unknown): value is ChallengeOffer {
 
 /** Checks the welcome that a star sent. */
 export function isWelcome (value: unknown): value is Welcome {
-  return isRecord(value) && isNames(value['peers']) && isCount(value['window'])
+  return isRecord(value) && isNames(value['peers']) && isCount(value['window']) &&
+    (value['contact'] === undefined || (isCount(value['contact']) && value['contact'] > 0 && value['contact'] <= LAST_PORT))
 }
 
 /** Checks a batch of changes that a star sent. */

@@ -266,7 +266,9 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
 
   #othersFor (self: Registration): Welcome | string[] {
     if (self.generation === 'star') {
-      return { peers: this.#announcer.sample(peerOfAddress(self.address)), window: this.#options.pairBudget }
+      const { pairBudget: window, contactPort: contact } = this.#options
+      const peers = this.#announcer.sample(peerOfAddress(self.address))
+      return contact == null ? { peers, window } : { peers, window, contact }
     }
     return this.#directory.all().filter(entry => entry !== self).map(entry => originalSpelling(entry.address))
   }

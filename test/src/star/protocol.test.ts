@@ -69,9 +69,10 @@ const CASES: readonly Case[] = [
   {
     name: 'a welcome',
     check: isWelcome,
-    taken: [{ peers: [], window: 0 }, { peers: ['a', 'b'], window: 65_536 }],
+    taken: [{ peers: [], window: 0 }, { peers: ['a', 'b'], window: 65_536 }, { peers: [], window: 0, contact: 65_535 }],
     refused: [{ peers: [''], window: 1 }, { peers: 'a', window: 1 }, { peers: ['a b'], window: 1 }, { peers: [] },
-      { peers: [], window: Infinity }, { peers: {}, window: 1 }, []]
+      { peers: [], window: Infinity }, { peers: {}, window: 1 }, [],
+      ...[0, 65_536, 1.5, '9', null].map(contact => ({ peers: [], window: 1, contact }))]
   },
   {
     name: 'a batch of changes',

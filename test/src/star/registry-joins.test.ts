@@ -117,6 +117,11 @@ describe('The join of a star client', () => {
     assert.deepEqual(welcome, { peers: [bob.id, person(2).id], window: options.pairBudget })
   })
 
+  it('is welcomed with the port of the contact exchange, where there is one', () => {
+    const { args: [, , welcome] } = ackOf(registerWith('star', { contactPort: 2_311 }).joinStar('a', alice))
+    assert.deepEqual(welcome, { peers: [], window: options.pairBudget, contact: 2_311 })
+  })
+
   it('may be unlisted: joined, and in no list', () => {
     const register = registerWith('star')
     register.joinStar('a', alice, false)
