@@ -2,8 +2,8 @@
 // of them was dialled: so it is tried as the Hello of each path that nobody has taken yet, and is that of one at most. What never
 // says a Hello is closed by itself: a stranger who finds the port ends no rendezvous, and uses up no path.
 import { StarError } from '../errors.ts'
+import { unmapped } from '../ip.ts'
 import { FrameReader } from './frame.ts'
-import { unmapped } from './ip.ts'
 import type { Machine } from '../machine.ts'
 import type { Rendezvous } from './keys.ts'
 

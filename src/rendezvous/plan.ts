@@ -1,5 +1,5 @@
 // Which addresses RID offers, and which of them RRD dials, in which order. Pure rules over lists.
-import { isDialable, isLinkLocal, isLoopback, parse } from './ip.ts'
+import { isDialable, isLinkLocal, isLoopback, parse } from '../ip.ts'
 import { MAX_ADDRESSES } from './wire.ts'
 import type { IpAddress, NetworkCostName, RendezvousInit } from './wire.ts'
 

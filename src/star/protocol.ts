@@ -179,6 +179,12 @@ export function isChallengeOffer (value: unknown): value is ChallengeOffer {
   return isRecord(value) && isHex(value['nonce']) && value['nonce'].length === 64 && isCount(value['expires'])
 }
 
+/** The welcome of a star client, by the star's options. */
+export function welcomeOf (peers: readonly string[], options: { pairBudget: number, contactPort?: number | undefined }): Welcome {
+  const { pairBudget: window, contactPort } = options
+  return contactPort == null ? { peers, window } : { peers, window, contact: contactPort }
+}
+
 /** Checks the welcome that a star sent. */
 export function isWelcome (value: unknown): value is Welcome {
   return isRecord(value) && isNames(value['peers']) && isCount(value['window']) &&

@@ -5,7 +5,7 @@ import { Announcer } from './announcer.ts'
 import { challengeMessage } from './challenge.ts'
 import { Directory, listingOf } from './directory.ts'
 import {
-  MAX_DIAL_ID, MAX_ERROR, decodeError, encodeError, isAddress, isAnswer, isDialTerms, isHex, isIntroduction, isName
+  MAX_DIAL_ID, MAX_ERROR, decodeError, encodeError, isAddress, isAnswer, isDialTerms, isHex, isIntroduction, isName, welcomeOf
 } from './protocol.ts'
 import type { Reason } from '../errors.ts'
 import type { Machine } from '../machine.ts'
@@ -266,9 +266,7 @@ export class Registry implements Machine<RegistryEvent, RegistryOutput> {
 
   #othersFor (self: Registration): Welcome | string[] {
     if (self.generation === 'star') {
-      const { pairBudget: window, contactPort: contact } = this.#options
-      const peers = this.#announcer.sample(peerOfAddress(self.address))
-      return contact == null ? { peers, window } : { peers, window, contact }
+      return welcomeOf(this.#announcer.sample(peerOfAddress(self.address)), this.#options)
     }
     return this.#directory.all().filter(entry => entry !== self).map(entry => originalSpelling(entry.address))
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { concat } from 'uint8arrays/concat'
+import { Port } from '../../client/paths/node/port.ts'
 import { TcpWire } from '../../client/paths/node/tcp.ts'
 import { WebSocketWire } from '../../client/paths/node/web-socket.ts'
 import { createTestStar } from '../../server/testing.ts'
@@ -201,8 +202,32 @@ describe('Wires', () => {
     }
   }))
 
+  keepsTheContract('TCP from a port', () => ({
+    codes: false,
+    open: async () => {
+      const owners = [new Owner(), new Owner()] as const
+      const accepted = Promise.withResolvers<Socket>()
+      const there = await Port.open({ port: 0, onSocket: accepted.resolve })
+      const here = await Port.open({ port: 0, onSocket: socket => socket.destroy() })
+      const dialled = here.dial({ ip: '127.0.0.1', port: there.port, family: 4 }, owners[0])
+      const answered = new TcpWire(await accepted.promise, owners[1])
+      await owners[0].when('the connection', () => owners[0].opened === 1)
+      here.close()
+      there.close()
+      assert.deepEqual([dialled.via, answered.via], [`127.0.0.1:${there.port}`, `127.0.0.1:${here.port}`])
+      return { owners, wires: [dialled, answered] }
+    }
+  }))
+
   dials('TCP', async (owner, how) =>
     TcpWire.dial({ ip: '127.0.0.1', port: await portOf(how, sockets), family: 4 }, owner))
+
+  dials('TCP from a port', async (owner, how) => {
+    const here = await Port.open({ port: 0, onSocket: socket => socket.destroy() })
+    const wire = here.dial({ ip: '127.0.0.1', port: await portOf(how, sockets), family: 4 }, owner)
+    here.close() // what was dialled goes on
+    return wire
+  })
 
   keepsTheContract('a WebSocket through a star', () => ({
     codes: true,

@@ -29,8 +29,14 @@ const [UNSHARE, NSENTER] = isRoot ? [['--net'], ['--net']] : [
 /** A slow way out with half a second of packets that wait for it. */
 const SLOW = 'root tbf rate 5mbit burst 16kb latency 500ms'
 
-/** What is missing to build such networks, and how to get it; `undefined` when nothing is. */
-export function missing (): { readonly what: string, readonly how: string } | undefined {
+/** What the system lacks, and how to get it. */
+interface Missing {
+  readonly what: string
+  readonly how: string
+}
+
+/** What is missing to build such networks, and where these commands work; `undefined` when nothing is. */
+export function missing (more: ReadonlyArray<Missing & { readonly rule: string }> = []): Missing | undefined {
   if (process.platform !== 'linux') {
     return { what: 'network namespaces', how: 'run it on Linux' }
   }
@@ -43,7 +49,7 @@ export function missing (): { readonly what: string, readonly how: string } | un
   if (!isThere('unshare', ...UNSHARE, 'sh', '-c', rules)) {
     return { what: 'the right to make network namespaces', how: 'run it as root, or where `unshare -Urn` works' }
   }
-  return undefined
+  return more.find(({ rule }) => !isThere('unshare', ...UNSHARE, 'sh', '-c', rule))
 }
 
 /** One network namespace. */

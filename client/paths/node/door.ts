@@ -1,18 +1,15 @@
-// The port at which other devices are waited for, each with a rendezvous of its own; open as long as there is one.
-import { createServer } from 'node:net'
+// The port at which other devices are waited for, each with a rendezvous of its own; open as long as there is one, or it is held.
 import { Alarm } from '../../../src/alarm.ts'
 import { StarError } from '../../../src/errors.ts'
+import { unmapped } from '../../../src/ip.ts'
 import { Acceptor } from '../../../src/rendezvous/accept.ts'
 import { CloseCode } from '../../../src/rendezvous/close.ts'
-import { unmapped } from '../../../src/rendezvous/ip.ts'
+import { Port } from './port.ts'
 import { TcpWire } from './tcp.ts'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { AcceptEvent } from '../../../src/rendezvous/accept.ts'
-import type { DoorOptions, Guest, TcpDoor } from '../platform.ts'
+import type { DoorOptions, Guest, HeldPort, TcpDoor } from '../platform.ts'
 import type { Wire } from '../wire.ts'
-
-/** What the system says where there is no IPv6. */
-const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'])
 
 /** A port. */
 export class Door implements TcpDoor {
@@ -23,7 +20,8 @@ export class Door implements TcpDoor {
   readonly #strangers = new Map<number, Wire>()
   /** Connections of those who were not let in, until they are closed. */
   readonly #open = new Set<number>()
-  #server: Promise<Server> | undefined
+  readonly #holds = new Set<object>()
+  #port: Promise<Port> | undefined
   #next = 0
   #onEmpty: (() => void) | undefined
 
@@ -36,13 +34,12 @@ export class Door implements TcpDoor {
     const offer = this.#next++
     this.#guests.set(offer, guest)
     this.#tell({ type: 'offer', offer, rendezvous: guest.rendezvous, offered: guest.offered })
-    this.#server ??= this.#listen()
     try {
-      const server = await this.#server
+      const { port } = await this.#opened()
       if (!this.#guests.has(offer)) {
         throw new StarError('ERR_STOPPED')
       }
-      return (server.address() as AddressInfo).port
+      return port
     } catch (error) {
       this.dismiss(guest)
       throw error
@@ -56,57 +53,59 @@ export class Door implements TcpDoor {
         this.#tell({ type: 'withdraw', offer })
       }
     }
-    if (this.#guests.size === 0) {
-      this.#shut(this.#server)
-      this.#look()
+    this.#shut(this.#port)
+    this.#look()
+  }
+
+  async hold (): Promise<HeldPort> {
+    const hold = {}
+    this.#holds.add(hold)
+    const release = (): void => {
+      this.#holds.delete(hold)
+      this.#shut(this.#port)
+    }
+    try {
+      const port = await this.#opened()
+      if (!this.#holds.has(hold)) {
+        throw new StarError('ERR_STOPPED')
+      }
+      return { port: port.port, mode: port.mode, dial: (target, owner) => port.dial(target, owner), release }
+    } catch (error) {
+      release()
+      throw error
     }
   }
 
-  /** Closes the port as soon as it is open, unless somebody is waited for by then: another one could not have the same number. */
-  #shut (server: Promise<Server> | undefined): void {
-    server?.then(one => {
-      if (this.#guests.size === 0 && this.#server === server) {
-        this.#server = undefined
-        one.close() // its callback would wait for the connections that were made, too
-      }
-    }, () => {
-      this.#server = this.#server === server ? undefined : this.#server
-    })
-  }
-
   async close (): Promise<void> {
-    const server = this.#server
+    const port = this.#port
     this.#guests.forEach(guest => { this.dismiss(guest) })
-    await server?.catch(() => {})
+    this.#holds.clear()
+    this.#shut(port)
+    await port?.catch(() => {})
     if (this.#open.size > 0) {
       await new Promise<void>(resolve => { this.#onEmpty = resolve })
     }
   }
 
-  /** Listens at one address, or at all of them, in both families where the system has both. */
-  async #listen (): Promise<Server> {
-    const { host } = this.#options
-    try {
-      return await this.#listenAt(host ?? '::')
-    } catch (error) {
-      if (host == null && error instanceof Error && 'code' in error && NO_IPV6.has(String(error.code))) {
-        return await this.#listenAt('0.0.0.0')
-      }
-      throw error
-    }
+  get #isWanted (): boolean {
+    return this.#guests.size > 0 || this.#holds.size > 0
   }
 
-  async #listenAt (host: string): Promise<Server> {
-    const server = createServer(socket => { this.#enter(socket) })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ port: this.#options.port, host }, () => {
-        server.off('error', reject)
-        server.on('error', () => {}) // one connection could not be accepted; the next one may
-        resolve()
-      })
+  async #opened (): Promise<Port> {
+    this.#port ??= Port.open({ ...this.#options, onSocket: socket => { this.#enter(socket) } })
+    return await this.#port
+  }
+
+  /** Closes the port as soon as it is open, unless somebody wants it by then: another one could not have the same number. */
+  #shut (port: Promise<Port> | undefined): void {
+    port?.then(one => {
+      if (!this.#isWanted && this.#port === port) {
+        this.#port = undefined
+        one.close()
+      }
+    }, () => {
+      this.#port = this.#port === port ? undefined : this.#port
     })
-    return server
   }
 
   #enter (socket: Socket): void {

@@ -1,23 +1,17 @@
 // A TCP socket as a wire.
 import { connect } from 'node:net'
 import { CloseCode } from '../../../src/rendezvous/close.ts'
-import { unmapped } from '../../../src/rendezvous/ip.ts'
+import { unmapped } from '../../../src/ip.ts'
 import { StarError } from '../../../src/errors.ts'
 import { FAREWELL } from '../wire.ts'
 import type { Socket } from 'node:net'
+import type { TcpTarget } from '../platform.ts'
 import type { Wire, WireOwner } from '../wire.ts'
 
 /** Milliseconds of silence after which the system asks whether the other end is still there. */
 const KEEP_ALIVE = 30_000
 /** What is shorter than this in all is sent as one piece: a copy of it costs less than a list for the system. */
 const SMALL = 4_096
-
-/** Where to connect to. */
-export interface TcpTarget {
-  readonly ip: string
-  readonly port: number
-  readonly family: 4 | 6
-}
 
 /** A TCP socket. */
 export class TcpWire implements Wire {
@@ -26,6 +20,7 @@ export class TcpWire implements Wire {
   #owner: WireOwner | undefined
   #queued = 0
   #corked = false
+  #resets = false
   #farewell: NodeJS.Timeout | undefined
 
   /** `via` is known before the socket is connected, or taken from it. */
@@ -45,9 +40,19 @@ export class TcpWire implements Wire {
     })
   }
 
-  /** Connects. */
+  /** Connects, from any port. */
   static dial ({ ip, port, family }: TcpTarget, owner: WireOwner): TcpWire {
     return new TcpWire(connect({ host: ip, port, family }), owner, addressOf(ip, port))
+  }
+
+  /**
+   * A socket that was told to connect there from a port of ours, or couldn't be. Closed at once it is reset, else nothing could
+   * be dialled from that port to the same address for a minute.
+   */
+  static fromPort (socket: Socket, { ip, port }: TcpTarget, owner: WireOwner): TcpWire {
+    const wire = new TcpWire(socket, owner, addressOf(ip, port))
+    wire.#resets = true
+    return wire
   }
 
   get via (): string {
@@ -89,7 +94,11 @@ export class TcpWire implements Wire {
 
   close (code: number): void {
     if (code !== CloseCode.normal || this.#socket.connecting) {
-      this.#socket.destroy()
+      if (this.#resets && !this.#socket.connecting) {
+        this.#socket.resetAndDestroy()
+      } else {
+        this.#socket.destroy()
+      }
       return
     }
     this.#socket.end().resume() // what is not read would make the system cut the connection, and what was sent with it

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import fc from 'fast-check'
-import { isDialable, isLinkLocal, isLoopback, mayDial, parse, withZone } from '../../../src/rendezvous/ip.ts'
+import { isDialable, isLinkLocal, isLoopback, parse } from '../../../src/ip.ts'
+import { mayDial, withZone } from '../../../src/rendezvous/ip.ts'
 import type { LocalAddress } from '../../../src/rendezvous/plan.ts'
 
 function local (ip: string, prefix: number): LocalAddress {
