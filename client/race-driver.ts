@@ -65,7 +65,7 @@ export interface RaceDriverInit<Owner extends ChannelOwner>
   /** Called once, when there is a path, or there won't be one: nobody is to be waited for any more. */
   onSettled (): void
   /** Called for each path that was tried, as it turns out. */
-  onTried? (tried: Tried): void
+  onTried? (tried: Tried, path: number): void
 }
 
 /** A path that is tried. */
@@ -217,7 +217,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
     if (attempt != null) {
       attempt.failed ||= result.error != null
       attempt.roundTrip = result.roundTrip ?? attempt.roundTrip
-      this.#init.onTried?.({ kind: attempt.kind, via: attempt.wire?.via ?? attempt.via, ...result })
+      this.#init.onTried?.({ kind: attempt.kind, via: attempt.wire?.via ?? attempt.via, ...result }, path)
     }
   }
 

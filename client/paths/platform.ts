@@ -65,6 +65,8 @@ export interface Platform {
   dialWebSocket (url: string, ca: string | string[] | undefined, owner: WireOwner): Wire
   /** Absent where there is no TCP. */
   readonly tcp?: {
+    /** The IP addresses of a host, which may be one itself. Rejects with what the system says. */
+    lookup (host: string): Promise<readonly string[]>
     addresses (networkCost: (name: string) => NetworkCostName): LocalAddress[]
     dial (target: TcpTarget, owner: WireOwner): Wire
     door (options: DoorOptions): TcpDoor

@@ -7,6 +7,7 @@ import { dialPlan, familyOf, offerAddresses } from '../../src/rendezvous/plan.ts
 import { KEY } from '../../src/rendezvous/wire.ts'
 import { NominatedPath } from '../paths/nominated.ts'
 import { RaceDriver } from '../race-driver.ts'
+import { PUNCHED, Puncher } from './puncher.ts'
 import type { Dial, LocalAddress } from '../../src/rendezvous/plan.ts'
 import type { Entry } from '../../src/rendezvous/race.ts'
 import type { Candidate, PathKind } from '../../src/rendezvous/select.ts'
@@ -17,6 +18,7 @@ import type { WireOwner, Wire } from '../paths/wire.ts'
 import type { Tried } from '../race-driver.ts'
 import type { Member } from '../star.ts'
 import type { Offer } from './exchange.ts'
+import type { PunchedPath } from './puncher.ts'
 
 /** What an attempt is made of. */
 export interface AttemptInit {
@@ -57,7 +59,9 @@ export class Attempt {
   readonly #mine: Rendezvous
   readonly #driver: RaceDriver<NominatedPath>
   readonly #addresses: readonly LocalAddress[]
+  readonly #puncher: Puncher | undefined
   #guest: Guest | undefined
+  #theirs: Rendezvous | undefined
   /** The path that was announced. */
   #relay: string | undefined
   /** As long as it isn't known whether the other peer wants everything sealed, everything is. */
@@ -83,8 +87,14 @@ export class Attempt {
         return path
       },
       onSettled: () => { this.#settle() },
-      onTried: tried => { init.onTried(tried) }
+      onTried: (tried, path) => {
+        if (tried.roundTrip != null) {
+          this.#puncher?.verified({ ours: path < THEIRS, pathId: path % THEIRS })
+        }
+        init.onTried(tried)
+      }
     })
+    this.#puncher = this.#newPuncher()
   }
 
   /** Resolves when nothing of it, or of the path that came of it, is open any more. */
@@ -96,7 +106,8 @@ export class Attempt {
   async offer (link: bigint): Promise<Offer> {
     const { platform, kinds, options } = this.#init
     this.#announce()
-    const directTcpServer = await this.#listen()
+    const seen = await this.#puncher?.look() ?? []
+    const directTcpServer = await this.#listen(seen.length > 0)
     const relay = this.#relay
     return {
       link,
@@ -106,20 +117,23 @@ export class Attempt {
         directTcpServer
       },
       sealed: options.directSealed,
-      dials: platform.tcp != null && kinds.includes('tcp')
+      dials: platform.tcp != null && kinds.includes('tcp'),
+      seen: directTcpServer == null ? [] : seen
     }
   }
 
   /** Tries everything; resolves when there is a path, and rejects with {@link StarError}. */
-  async run ({ init, sealed, dials }: Offer): Promise<void> {
+  async run ({ init, sealed, dials, seen }: Offer): Promise<void> {
     const { platform, options } = this.#init
     this.#sealed = sealed || options.directSealed
     const rendezvous = new Rendezvous(platform.crypto, 'rrd', init.ak)
+    this.#theirs = rendezvous
     const plan = dialPlan(init, {
       families: [...new Set(this.#addresses.map(({ ip }) => familyOf(ip)))],
       allow: target => this.#mayDial(target)
     })
-    const isTcp = (dials && this.#guest != null) || plan.some(({ target }) => target.kind === 'tcp')
+    const punches = this.#puncher != null && seen.length > 0
+    const isTcp = punches || (dials && this.#guest != null) || plan.some(({ target }) => target.kind === 'tcp')
     const after = isTcp ? RELAY_DELAY : 0
     if (this.#relay != null) {
       this.#dialRelay(RELAY_PATH, { rendezvous: this.#mine, pathId: RELAY_PATH }, this.#relay, after)
@@ -138,7 +152,11 @@ export class Attempt {
         this.#driver.dial(THEIRS + index, { ...keys, kind: 'tcp', unmetered: false }, target.ip, { after: when, connect })
       }
     }
-    this.#driver.complete()
+    if (punches) {
+      this.#puncher?.start(seen)
+    } else {
+      this.#driver.complete()
+    }
     await this.#driver.connected
   }
 
@@ -148,20 +166,62 @@ export class Attempt {
     this.#driver.stop(reason)
   }
 
-  async #listen (): Promise<RendezvousInit['directTcpServer']> {
+  /** The addresses at which the other peer may come. */
+  get #offered (): ReturnType<typeof offerAddresses> {
     const { platform, kinds, options, door } = this.#init
     if (door == null || platform.tcp == null || !kinds.includes('tcp')) {
-      return undefined
+      return []
     }
     const allowed = this.#addresses.filter(({ ip, interface: name }) => options.offerAddress?.({ ip, interface: name }) ?? true)
-    const ipAddresses = offerAddresses(allowed, { firstPathId: 1, loopback: options.directLoopback })
-    if (ipAddresses.length === 0) {
+    return offerAddresses(allowed, { firstPathId: 1, loopback: options.directLoopback })
+  }
+
+  #newPuncher (): Puncher | undefined {
+    const { platform: { tcp }, options, door, nominator, member } = this.#init
+    if (door == null || tcp == null || member?.contact == null || this.#offered.length === 0) {
+      return undefined
+    }
+    return new Puncher({
+      host: new URL(member.star.url).hostname.replace(/^\[|\]$/g, ''),
+      port: member.contact,
+      tcp,
+      door,
+      nominator,
+      mine: this.#mine,
+      loopback: options.directLoopback,
+      allow: ({ ip, port }) => this.#mayDial({ kind: 'tcp', ip, port, family: familyOf(ip) }),
+      tell: ip => options.offerAddress?.({ ip, interface: '' }) ?? true,
+      onPath: (path, wire, bytes) => { this.#enter(path, wire, bytes) },
+      onOver: () => { this.#driver.complete() }
+    })
+  }
+
+  /** A connection that was made by punching is one more path. */
+  #enter ({ ours, pathId }: PunchedPath, wire: Wire, bytes: readonly Uint8Array[]): void {
+    const rendezvous = ours ? this.#mine : this.#theirs
+    if (rendezvous != null) {
+      const path = ours ? pathId : THEIRS + pathId
+      this.#driver.await(path, { rendezvous, pathId, kind: 'tcp', unmetered: false }, wire.via)
+      this.#driver.attach(path, wire, bytes)
+    }
+  }
+
+  async #listen (punches: boolean): Promise<RendezvousInit['directTcpServer']> {
+    const { options, door } = this.#init
+    const ipAddresses = this.#offered
+    if (door == null || ipAddresses.length === 0) {
       return undefined
     }
     this.#guest = {
       rendezvous: this.#mine,
-      offered: ipAddresses,
-      onClaim: (pathId, wire, bytes) => { this.#driver.attach(pathId, wire, bytes) }
+      offered: [...ipAddresses, ...punches ? PUNCHED.map(pathId => ({ pathId, ip: '' })) : []],
+      onClaim: (pathId, wire, bytes) => {
+        if (PUNCHED.includes(pathId)) {
+          this.#enter({ ours: true, pathId }, wire, bytes)
+        } else {
+          this.#driver.attach(pathId, wire, bytes)
+        }
+      }
     }
     let port: number
     try {
@@ -224,5 +284,6 @@ export class Attempt {
     if (this.#guest != null) {
       this.#init.door?.dismiss(this.#guest)
     }
+    this.#puncher?.stop()
   }
 }

@@ -5,14 +5,17 @@
 //   acceptor → dialler   Offer
 //
 //   Offer   link = 1 uint64 (which link it is about), init = 2 RendezvousInit, sealed = 3 bool (data is to be sealed, too),
-//           dials = 4 bool (who sends it can dial the addresses that it is given)
+//           dials = 4 bool (who sends it can dial the addresses that it is given), seen = 5 repeated string (where a star has
+//           seen its port, `192.0.2.1:5` and `[2001:db8::1]:5`: holes are punched to there)
 //
 // Each is proto3 with its length before it, as an unsigned varint.
 import { lpStream } from '@libp2p/utils'
 import { StarError } from '../../src/errors.ts'
+import { formatSocketAddress, parseSocketAddress } from '../../src/contact/address.ts'
 import { decode, encode } from '../../src/protobuf.ts'
 import { MAX_INIT, decodeInit, encodeInit } from '../../src/rendezvous/wire.ts'
 import type { Connection, Stream } from '@libp2p/interface'
+import type { SocketAddress } from '../../src/contact/address.ts'
 import type { Schema } from '../../src/protobuf.ts'
 import type { RendezvousInit } from '../../src/rendezvous/wire.ts'
 
@@ -27,13 +30,17 @@ export interface Offer {
   readonly sealed: boolean
   /** Whether who sends it can dial addresses; a browser can't. */
   readonly dials: boolean
+  /** Where a star has seen the port that it waits at, one address of each family at most. */
+  readonly seen: readonly SocketAddress[]
 }
 
-const OFFER: Schema = [[1, 'link', 'uint64'], [2, 'init', 'bytes'], [3, 'sealed', 'bool'], [4, 'dials', 'bool']]
+const OFFER: Schema = [
+  [1, 'link', 'uint64'], [2, 'init', 'bytes'], [3, 'sealed', 'bool'], [4, 'dials', 'bool'], [5, 'seen', 'string', 'repeated']
+]
 /** Milliseconds for an answer. */
 const TIMEOUT = 10_000
 /** Bytes of an offer beside the init. */
-const REST = 64
+const REST = 256
 
 /** Hands an offer over and resolves with the other peer's; throws {@link StarError}, or what libp2p says. */
 export async function exchangeOffers (connection: Connection, mine: Offer, stop: AbortSignal): Promise<Offer> {
@@ -67,14 +74,28 @@ export async function answerOffer (stream: Stream, stop: AbortSignal, answer: (t
 }
 
 /** Spells an offer. */
-export function encodeOffer ({ init, ...rest }: Offer): Uint8Array {
-  return encode(OFFER, { ...rest, init: encodeInit(init) })
+export function encodeOffer ({ init, seen, ...rest }: Offer): Uint8Array {
+  return encode(OFFER, { ...rest, init: encodeInit(init), seen: seen.map(formatSocketAddress) })
 }
 
 /** Reads an offer; throws {@link StarError} `ERR_PROTOCOL` or `ERR_RENDEZVOUS_INIT` for what is none. */
 export function decodeOffer (bytes: Uint8Array): Offer {
-  const { init, ...rest } = decode(OFFER, bytes) as Omit<Offer, 'init'> & { readonly init: Uint8Array }
-  return { ...rest, init: decodeInit(init) }
+  const { init, seen, ...rest } = decode(OFFER, bytes) as RawOffer
+  return { ...rest, init: decodeInit(init), seen: seen.map(readAddress) }
+}
+
+/** An offer whose parts aren't read yet. */
+interface RawOffer extends Omit<Offer, 'init' | 'seen'> {
+  readonly init: Uint8Array
+  readonly seen: readonly string[]
+}
+
+function readAddress (text: string, index: number): SocketAddress {
+  const address = parseSocketAddress('v4', text) ?? parseSocketAddress('v6', text)
+  if (address == null || index > 1) {
+    throw new StarError('ERR_PROTOCOL', { detail: 'an offer of addresses that make no sense' })
+  }
+  return address
 }
 
 function toError (error: unknown): Error {

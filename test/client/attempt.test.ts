@@ -41,6 +41,7 @@ async function entersSoon ({ theirs, tcp }: { readonly theirs: Partial<Offer>, r
     link: 1n,
     sealed: false,
     dials: true,
+    seen: [],
     init: {
       ak: new Uint8Array(32).fill(1),
       relayedWebSocket: { pathId: 1, networkCost: 'unknown', url: `ws://star/relay/${'ab'.repeat(32)}` },

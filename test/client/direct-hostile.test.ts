@@ -5,7 +5,7 @@ import { encode } from '../../src/protobuf.ts'
 import { MAX_STRANGERS } from '../../src/rendezvous/accept.ts'
 import { encodeInit } from '../../src/rendezvous/wire.ts'
 import { encodeOffer } from '../../client/upgrade/exchange.ts'
-import { Foe, Knock, Trap, initOf, linkId } from '../support/direct.ts'
+import { Foe, Knock, PLAIN_OFFER, Trap, initOf, linkId } from '../support/direct.ts'
 import { linkStage, works } from '../support/links.ts'
 import { until } from '../support/nodes.ts'
 import { times } from '../support/rendezvous.ts'
@@ -40,7 +40,7 @@ describe('A peer that answers with', () => {
     'a path id that comes twice': ({ link }) => badOffer(link, { count: 2, pathId: () => 1 }),
     'a key that is too short': ({ link }) => badOffer(link, { ak: times(1, 31) }),
     'a version to come': ({ link }) => badOffer(link, { version: 1 }),
-    'another link': ({ link }) => encodeOffer({ link: link + 1n, init: initOf(9, ['127.0.0.1']), sealed: false, dials: true }),
+    'another link': ({ link }) => encodeOffer({ link: link + 1n, init: initOf(9, ['127.0.0.1']), ...PLAIN_OFFER }),
     'a reset': (_, stream) => { stream.abort(new Error('no')); return undefined },
     'the end': (_, stream) => { void stream.close(); return undefined }
   }
@@ -89,7 +89,7 @@ describe('What a peer says is not dialled', () => {
 
   /** Has a node ask twice, so that the first try is over; the answer is an init with these addresses. */
   async function askedTwice (init: LinkedInit, port: number, ips: readonly string[]): Promise<Linked> {
-    const offered = { init: initOf(port, ips), sealed: false, dials: true }
+    const offered = { init: initOf(port, ips), ...PLAIN_OFFER }
     const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, ...offered }))
     const alice = await stage.node(init)
     const connection = await stage.link(alice, foe.linked)
@@ -110,7 +110,7 @@ describe('What a peer says is not dialled', () => {
     assert.deepEqual([set.sockets.length, alice.brief], [0, ['path']])
     const bob = await stage.node(DIALS)
     const foe = await Foe.start(await stage.node(), ({ link }) =>
-      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), sealed: false, dials: true }))
+      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), ...PLAIN_OFFER }))
     await stage.link(bob, foe.linked)
     await set.caught(1) // the trap works
   })
@@ -136,7 +136,7 @@ describe('What a peer says is not dialled', () => {
     const foe = await Foe.start(await stage.node(), ({ link }) => {
       calls.push(set.sockets.length)
       const init = initOf(set.port, ['127.0.0.1', '::ffff:127.0.0.1', '127.0.0.1', '::ffff:7f00:1'])
-      return encodeOffer({ link, init, sealed: false, dials: true })
+      return encodeOffer({ link, init, ...PLAIN_OFFER })
     })
     const alice = await stage.node(DIALS)
     await stage.link(alice, foe.linked)
@@ -152,7 +152,7 @@ describe('What a peer says is not dialled', () => {
     const url = `ws://127.0.0.1:${set.port}/relay/${'ab'.repeat(32)}`
     const relayedWebSocket = { pathId: 1, networkCost: 'unknown', url } as const
     const init = { ...initOf(0, []), directTcpServer: undefined, relayedWebSocket }
-    const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, init, sealed: false, dials: true }))
+    const foe = await Foe.start(await stage.node(), ({ link }) => encodeOffer({ link, init, ...PLAIN_OFFER }))
     const alice = await stage.node({ ...DIALS, directRelay: true })
     await works(await stage.link(alice, foe.linked))
     const { path } = await alice.told('tried', 'ERR_PATH_LOST')
@@ -237,7 +237,7 @@ describe('At the port of a peer', () => {
 
   it('who nominates and is not to closes its own path only', async () => {
     const [alice, foe] = await Promise.all([stage.node(DIRECT), Foe.start(await stage.node(), ({ link }) =>
-      encodeOffer({ link, init: { ...initOf(0, []), directTcpServer: undefined }, sealed: false, dials: true }))])
+      encodeOffer({ link, init: { ...initOf(0, []), directTcpServer: undefined }, ...PLAIN_OFFER }))])
     const connection = await stage.link(alice, foe.linked)
     await foe.asked(1)
     const [offer] = foe.offers
@@ -252,7 +252,7 @@ describe('At the port of a peer', () => {
   it('that opens and never answers, a peer gives up in time', async () => {
     const set = await Trap.set()
     const foe = await Foe.start(await stage.node(), ({ link }) =>
-      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), sealed: false, dials: true }))
+      encodeOffer({ link, init: initOf(set.port, ['127.0.0.1']), ...PLAIN_OFFER }))
     const alice = await stage.node(DIALS)
     const connection = await stage.link(alice, foe.linked)
     await set.caught(1)
@@ -274,7 +274,7 @@ describe('A peer that asks', () => {
     assert.equal(await foe.offer(there, alice), undefined)
     const bob = await stage.node(DIRECT)
     const connection = await stage.link(foe.linked, bob)
-    const other = encodeOffer({ link: linkId(foe.linked, alice), init: initOf(0, []), sealed: false, dials: true })
+    const other = encodeOffer({ link: linkId(foe.linked, alice), init: initOf(0, []), ...PLAIN_OFFER })
     assert.equal(await foe.ask(connection, other), undefined)
     assert.equal(await foe.ask(connection, encodeInit(initOf(0, []))), undefined)
     assert.equal(await foe.ask(connection, new Uint8Array(20_000)), undefined)

@@ -21,6 +21,7 @@ const anyOffer: fc.Arbitrary<Offer> = fc.record({
   link: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   sealed: fc.boolean(),
   dials: fc.boolean(),
+  seen: fc.subarray([{ ip: '192.0.2.1', port: 9 }, { ip: '2001:db8::1', port: 65_535 }]),
   init: fc.record({
     ak: fc.uint8Array({ minLength: 32, maxLength: 32 }),
     relayedWebSocket: fc.constantFrom(undefined, INIT.relayedWebSocket),
@@ -45,12 +46,12 @@ describe('An offer', () => {
   })
 
   it('survives what a later version adds, and is not sealed, and comes from who can dial nothing, unless it says so', () => {
-    const later = Uint8Array.of(...encodeOffer({ link: 5n, init: INIT, sealed: false, dials: false }), 0x7a, 2, 1, 2)
-    assert.deepEqual(decodeOffer(later), { link: 5n, init: INIT, sealed: false, dials: false })
+    const later = Uint8Array.of(...encodeOffer({ link: 5n, init: INIT, sealed: false, dials: false, seen: [] }), 0x7a, 2, 1, 2)
+    assert.deepEqual(decodeOffer(later), { link: 5n, init: INIT, sealed: false, dials: false, seen: [] })
   })
 
   it('is refused with a reason, or read, whatever the bytes are', () => {
-    const spelled = encodeOffer({ link: 77n, init: INIT, sealed: true, dials: true })
+    const spelled = encodeOffer({ link: 77n, init: INIT, sealed: true, dials: true, seen: [{ ip: '192.0.2.1', port: 9 }] })
     const bent = fc.record({ at: fc.nat({ max: spelled.byteLength - 1 }), bits: fc.integer({ min: 1, max: 255 }), cut: fc.nat() })
       .map(({ at, bits, cut }) => {
         const bytes = Uint8Array.from(spelled)
@@ -85,6 +86,6 @@ describe('An offer', () => {
       assert.throws(() => decodeOffer(offerOf(init)), { code: 'ERR_RENDEZVOUS_INIT' })
     }
     const init = { ...INIT, ak: times(1, 31) }
-    assert.throws(() => encodeOffer({ link: 1n, sealed: false, dials: true, init }), { code: 'ERR_RENDEZVOUS_INIT' })
+    assert.throws(() => encodeOffer({ link: 1n, sealed: false, dials: true, seen: [], init }), { code: 'ERR_RENDEZVOUS_INIT' })
   })
 })

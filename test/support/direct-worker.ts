@@ -190,7 +190,7 @@ class Worker {
   async obey (order: Order): Promise<unknown> {
     switch (order.do) {
       case 'serve':
-        return (await createTestStar({ host: '::' })).server.addresses
+        return (await createTestStar({ host: '::', contactPort: 0 })).server.addresses
       case 'start':
         return await this.#start(order.star, order.init)
       case 'dial':

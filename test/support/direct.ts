@@ -25,6 +25,9 @@ const MOST = 1_048_576
 const PLAIN = 0x8000_0000
 const FRAME_HEADER = 4
 
+/** What an offer of a test says beside its link and its init. */
+export const PLAIN_OFFER = { sealed: false, dials: true, seen: [] } as const
+
 /** An init with these addresses. */
 export function initOf (port: number, ips: readonly string[], rest: Partial<RendezvousInit> = {}): RendezvousInit {
   const ipAddresses = ips.map((ip, index) => ({ pathId: index + 1, networkCost: 'unknown' as const, ip }))
@@ -94,7 +97,7 @@ export class Foe extends Watched {
 
   /** Offers an init about the link to that peer. */
   async offer (connection: Connection, peer: Linked, init: RendezvousInit = initOf(0, [])): Promise<Offer | undefined> {
-    return await this.ask(connection, encodeOffer({ link: linkId(this.linked, peer), init, sealed: false, dials: true }))
+    return await this.ask(connection, encodeOffer({ link: linkId(this.linked, peer), init, ...PLAIN_OFFER }))
   }
 }
 

@@ -20,6 +20,8 @@ export type Site = 'P' | 'Q' | 'A' | 'A2' | 'B' | 'C' | 'D'
 /** The server's addresses, two of IPv4 so that it can be seen whether a router has another port for each. */
 export const SERVER = { v4: ['198.51.100.1', '198.51.100.2'], v6: '2001:db8::1' } as const
 
+/** Packets are not put together into larger ones: the hub would have to send these in pieces. */
+const SINGLE = 'gso_max_segs 1'
 /** One way between any two public addresses, in milliseconds. */
 const DELAY = 10
 const HUB = fileURLToPath(new URL('nat-hub.js', import.meta.url))
@@ -128,6 +130,7 @@ export class NatLab {
       `ip addr add 172.31.${index}.2/24 dev under`,
       'ip link set under up',
       `ip link add wan0 type vxlan id 7 remote 172.31.${index}.1 dstport 4789 dev under`,
+      `ip link set wan0 ${SINGLE}`,
       ...addresses.map(address => `ip addr add ${address}${address.includes(':') ? '/64 dev wan0 nodad' : '/24 dev wan0'}`),
       'ip link set wan0 up',
       ...LANS.flatMap(lan => 'via' in lan && lan.router !== name && addresses.some(address => address.includes(':'))
@@ -155,6 +158,7 @@ export class NatLab {
       await this.#of(host).run([
         `ip addr add ${v4}.${index + 2}/24 dev ${device}`,
         ...v6 == null ? [] : [`ip addr add ${v6}:${index + 2}/64 dev ${device} nodad`],
+        `ip link set ${device} ${SINGLE}`,
         `ip link set ${device} up`,
         `ip route add default via ${v4}.1`,
         ...v6 == null ? [] : [`ip -6 route add default via ${v6}:1`]

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {
-  MAX_QUICK, MAX_UNVERIFIED, OTHER_REDIALS, PUNCH_TIME, PunchMachine, REFUSED_JITTER, REFUSED_REDIAL, SLOW_JITTER, SLOW_REDIAL, TURN,
-  VERIFY_TIME
+  MAX_QUICK, MAX_UNVERIFIED, OTHER_REDIALS, PUNCH_TIME, PunchMachine, REFUSED_JITTER, REFUSED_REDIAL, SLOW_JITTER, SLOW_REDIAL,
+  TURN, VERIFY_TIME
 } from '../../../src/contact/punch.ts'
 import { contacts } from '../../support/contacts.ts'
 import type { PunchContact, PunchMode } from '../../../src/contact/candidates.ts'
