@@ -134,7 +134,10 @@ export interface StarInit {
    * @default false
    */
   directSealed?: boolean
-  /** Whether an address of this device may be told to a peer; all but loopback may, by default. Node only. */
+  /**
+   * Whether an address of this device may be told to a peer; all but loopback may, by default. It is asked for the public address,
+   * too, as the star sees it, with an empty `interface`. Node only.
+   */
   offerAddress?: (address: { readonly ip: string, readonly interface: string }) => boolean
   /**
    * Whether an address that a peer tells may be dialled. By default those of the internet may, private ones only in networks
