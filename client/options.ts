@@ -135,8 +135,8 @@ export interface StarInit {
    */
   directSealed?: boolean
   /**
-   * Whether an address of this device may be told to a peer; all but loopback may, by default. It is asked for the public address,
-   * too, as the star sees it, with an empty `interface`. Node only.
+   * Whether an address of this device may be told to a peer; all but loopback may, by default. It is asked for the public
+   * address, too, as the star sees it, with an empty `interface`. Node only.
    */
   offerAddress?: (address: { readonly ip: string, readonly interface: string }) => boolean
   /**

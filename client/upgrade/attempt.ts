@@ -2,6 +2,7 @@
 import { toString } from 'uint8arrays/to-string'
 import { StarError } from '../../src/errors.ts'
 import { Rendezvous } from '../../src/rendezvous/keys.ts'
+import { unmapped } from '../../src/ip.ts'
 import { mayDial, withZone } from '../../src/rendezvous/ip.ts'
 import { dialPlan, familyOf, offerAddresses } from '../../src/rendezvous/plan.ts'
 import { KEY } from '../../src/rendezvous/wire.ts'
@@ -17,7 +18,9 @@ import type { Guest, Platform, TcpDoor } from '../paths/platform.ts'
 import type { WireOwner, Wire } from '../paths/wire.ts'
 import type { Tried } from '../race-driver.ts'
 import type { Member } from '../star.ts'
+import type { DialBudget } from './dial-budget.ts'
 import type { Offer } from './exchange.ts'
+import type { Outlook } from './outlook.ts'
 import type { PunchedPath } from './puncher.ts'
 
 /** What an attempt is made of. */
@@ -25,6 +28,8 @@ export interface AttemptInit {
   readonly platform: Platform
   readonly options: ResolvedStarInit
   readonly door: TcpDoor | undefined
+  /** How the door's port is seen from outside, and what holes may cost others; absent where none are to be punched. */
+  readonly punching?: { readonly outlook: Outlook, readonly budget: Pick<DialBudget, 'take'> } | undefined
   /** Whether it is we who nominate. */
   readonly nominator: boolean
   /** What may be tried. */
@@ -62,6 +67,7 @@ export class Attempt {
   readonly #puncher: Puncher | undefined
   #guest: Guest | undefined
   #theirs: Rendezvous | undefined
+  #settled = false
   /** The path that was announced. */
   #relay: string | undefined
   /** As long as it isn't known whether the other peer wants everything sealed, everything is. */
@@ -106,7 +112,10 @@ export class Attempt {
   async offer (link: bigint): Promise<Offer> {
     const { platform, kinds, options } = this.#init
     this.#announce()
-    const seen = await this.#puncher?.look() ?? []
+    const seen = await this.#puncher?.look().catch(() => []) ?? [] // what is wrong with the port is told below
+    if (this.#settled) {
+      throw new StarError('ERR_STOPPED')
+    }
     const directTcpServer = await this.#listen(seen.length > 0)
     const relay = this.#relay
     return {
@@ -177,20 +186,19 @@ export class Attempt {
   }
 
   #newPuncher (): Puncher | undefined {
-    const { platform: { tcp }, options, door, nominator, member } = this.#init
-    if (door == null || tcp == null || member?.contact == null || this.#offered.length === 0) {
+    const { platform: { tcp }, options, punching, nominator, member } = this.#init
+    if (punching == null || tcp == null || member?.contact == null || this.#offered.length === 0) {
       return undefined
     }
     return new Puncher({
-      host: new URL(member.star.url).hostname.replace(/^\[|\]$/g, ''),
-      port: member.contact,
+      observer: { host: new URL(member.star.url).hostname.replace(/^\[|\]$/g, ''), port: member.contact },
+      ...punching,
       tcp,
-      door,
       nominator,
       mine: this.#mine,
       loopback: options.directLoopback,
       allow: ({ ip, port }) => this.#mayDial({ kind: 'tcp', ip, port, family: familyOf(ip) }),
-      tell: ip => options.offerAddress?.({ ip, interface: '' }) ?? true,
+      tell: ip => options.offerAddress?.({ ip: unmapped(ip), interface: '' }) ?? true,
       onPath: (path, wire, bytes) => { this.#enter(path, wire, bytes) },
       onOver: () => { this.#driver.complete() }
     })
@@ -281,6 +289,7 @@ export class Attempt {
   }
 
   #settle (): void {
+    this.#settled = true
     if (this.#guest != null) {
       this.#init.door?.dismiss(this.#guest)
     }

@@ -60,8 +60,11 @@ export class Crossing implements Wire, WireOwner {
 
   close (code: number): void {
     if (this.#crossed) {
-      queueMicrotask(() => { this.#owner?.onClose(CloseCode.normal, undefined) }) // the wire itself is another path's
+      const owner = this.#owner
+      this.#owner = undefined
+      queueMicrotask(() => { owner?.onClose(CloseCode.normal, undefined) }) // the wire itself is another path's
     } else {
+      this.#bytes = undefined // what still comes is nobody's
       this.#wire.close(code)
     }
   }

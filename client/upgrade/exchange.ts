@@ -11,7 +11,7 @@
 // Each is proto3 with its length before it, as an unsigned varint.
 import { lpStream } from '@libp2p/utils'
 import { StarError } from '../../src/errors.ts'
-import { formatSocketAddress, parseSocketAddress } from '../../src/contact/address.ts'
+import { formatSocketAddress, parseSocketAddress, toSocketAddress } from '../../src/contact/address.ts'
 import { decode, encode } from '../../src/protobuf.ts'
 import { MAX_INIT, decodeInit, encodeInit } from '../../src/rendezvous/wire.ts'
 import type { Connection, Stream } from '@libp2p/interface'
@@ -91,7 +91,8 @@ interface RawOffer extends Omit<Offer, 'init' | 'seen'> {
 }
 
 function readAddress (text: string, index: number): SocketAddress {
-  const address = parseSocketAddress('v4', text) ?? parseSocketAddress('v6', text)
+  const read = parseSocketAddress('v4', text) ?? parseSocketAddress('v6', text)
+  const address = read && toSocketAddress(read.ip, read.port) // IPv4 in the spelling of IPv6 is IPv4
   if (address == null || index > 1) {
     throw new StarError('ERR_PROTOCOL', { detail: 'an offer of addresses that make no sense' })
   }

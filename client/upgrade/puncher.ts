@@ -1,7 +1,6 @@
 // An attempt's punching: what this end's port looks like from outside, and the dials from there to where the other peer's is.
 // Each connection that comes of it becomes a path of the race, on an id of its own: an id is good for one handshake.
 import { Crossing } from './crossing.ts'
-import { Reflection } from './reflection.ts'
 import { Punch } from '../punch.ts'
 import { familyOf } from '../../src/rendezvous/plan.ts'
 import { CloseCode } from '../../src/rendezvous/close.ts'
@@ -9,8 +8,10 @@ import { StarError } from '../../src/errors.ts'
 import type { SocketAddress } from '../../src/contact/address.ts'
 import type { Endpoint, PunchContact } from '../../src/contact/candidates.ts'
 import type { Rendezvous } from '../../src/rendezvous/keys.ts'
-import type { Platform, TcpDoor } from '../paths/platform.ts'
-import type { Wire } from '../paths/wire.ts'
+import type { Platform } from '../paths/platform.ts'
+import type { Wire, WireOwner } from '../paths/wire.ts'
+import type { DialBudget } from './dial-budget.ts'
+import type { Observer, Outlook, View } from './outlook.ts'
 
 /** A path that may come of a punch: in our own rendezvous, where the other peer's dials are, or in the other peer's. */
 export interface PunchedPath {
@@ -20,11 +21,11 @@ export interface PunchedPath {
 
 /** What a puncher needs. */
 export interface PuncherInit {
-  /** The contact exchange that is asked. */
-  readonly host: string
-  readonly port: number
+  /** The star that is asked, and how. */
+  readonly observer: Observer
+  readonly outlook: Outlook
+  readonly budget: Pick<DialBudget, 'take'>
   readonly tcp: NonNullable<Platform['tcp']>
-  readonly door: TcpDoor
   /** Whether it is we who nominate. */
   readonly nominator: boolean
   /** Our own rendezvous. */
@@ -45,8 +46,7 @@ export const PUNCHED: readonly number[] = Array.from({ length: 8 }, (_, index) =
 /** One attempt's punching, at one of its ends. */
 export class Puncher {
   readonly #init: PuncherInit
-  readonly #reflection = new Reflection()
-  #port: Awaited<ReturnType<TcpDoor['hold']>> | undefined
+  #view: View | undefined
   #punch: Punch | undefined
   /** What was dialled, by the ids of its paths. */
   readonly #dialled = new Map<number, Wire>()
@@ -60,28 +60,30 @@ export class Puncher {
 
   /** Opens our port, and resolves with where it is seen and what of that may be told; with nothing where nobody says. */
   async look (): Promise<readonly SocketAddress[]> {
-    const { host, port, tcp, door, tell } = this.#init
-    const [held, ips] = await Promise.all([door.hold(), tcp.lookup(host).catch(() => [])])
+    const { observer, outlook, tell } = this.#init
+    const view = await outlook.see(observer)
     if (this.#stopped) {
-      held.release()
+      view?.release()
       throw new StarError('ERR_STOPPED')
     }
-    this.#port = held
-    await this.#reflection.ask(held, ips, port)
-    return this.#reflection.seen.filter(({ ip }) => tell(ip))
+    this.#view = view
+    return view?.seen.filter(({ ip }) => tell(ip)) ?? []
   }
 
   /** Dials what the other peer's port was seen as, at once and until something comes of it. */
   start (theirs: readonly SocketAddress[]): void {
-    const { tcp, loopback, allow, onOver } = this.#init
-    const port = this.#port
-    if (port == null || this.#stopped) {
+    const { tcp, budget, loopback, allow, onOver } = this.#init
+    if (this.#view == null) {
       return onOver()
     }
+    const { port, seen } = this.#view
     const local = tcp.addresses(() => 'unknown').map(({ ip }) => ({ ip, port: port.port }))
     this.#punch = new Punch({
-      port,
-      own: contactOf(this.#reflection.seen, local),
+      port: {
+        ...port,
+        dial: (target, owner) => budget.take(target.ip, performance.now()) ? port.dial(target, owner) : new NoWire(owner)
+      },
+      own: contactOf(seen, local),
       peer: contactOf(theirs, []),
       loopback,
       allow,
@@ -101,16 +103,16 @@ export class Puncher {
   stop (): void {
     this.#stopped = true
     this.#punch?.stop()
-    this.#reflection.close()
-    this.#port?.release()
-    this.#port = undefined
+    this.#view?.release()
+    this.#view = undefined
   }
 
   #offer (wire: Wire): void {
     const { nominator, mine, onPath } = this.#init
     const pathId = PUNCHED[this.#dialled.size]
     if (pathId == null) {
-      return wire.close(CloseCode.protocol)
+      wire.close(CloseCode.protocol)
+      return this.#punch?.stop() // whoever is there, it isn't the peer
     }
     this.#dialled.set(pathId, wire)
     const crossing = new Crossing(wire, {
@@ -122,6 +124,36 @@ export class Puncher {
       }
     })
     onPath({ ours: false, pathId }, crossing, [])
+  }
+}
+
+/** What comes of a dial that is not made. */
+class NoWire implements Wire {
+  readonly via = ''
+  readonly queued = 0
+
+  constructor (owner: WireOwner) {
+    queueMicrotask(() => { owner.onClose(undefined, new StarError('ERR_BUDGET')) })
+  }
+
+  own (): void {
+    // nothing comes of it
+  }
+
+  send (): void {
+    // nobody is there
+  }
+
+  pause (): void {
+    // nothing is read
+  }
+
+  resume (): void {
+    // nothing is read
+  }
+
+  close (): void {
+    // it never was open
   }
 }
 

@@ -5,6 +5,8 @@ import { StarError } from '../../src/errors.ts'
 import { Policy } from '../../src/rendezvous/policy.ts'
 import { isDirect } from '../../src/rendezvous/select.ts'
 import { Attempt } from './attempt.ts'
+import { DialBudget } from './dial-budget.ts'
+import { Outlook } from './outlook.ts'
 import { RENDEZVOUS_PROTOCOL, answerOffer, exchangeOffers } from './exchange.ts'
 import type { ComponentLogger, Connection, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
@@ -60,6 +62,7 @@ export class Upgrades {
   readonly #attempts = new Set<Attempt>()
   #trying = 0
   #door: TcpDoor | undefined
+  #punching: { readonly outlook: Outlook, readonly budget: DialBudget } | undefined
   #stop = new AbortController()
 
   constructor (init: UpgradesInit) {
@@ -72,6 +75,9 @@ export class Upgrades {
     if (options.direct !== false) {
       this.#stop = new AbortController()
       this.#door = platform.tcp?.door({ port: options.directPort, allow: ip => this.#isOffered(ip) })
+      if (platform.tcp != null && this.#door != null) {
+        this.#punching = { outlook: new Outlook(platform.tcp, this.#door), budget: new DialBudget() }
+      }
       await registrar.handle(RENDEZVOUS_PROTOCOL, (stream, connection) => { void this.#answer(stream, connection) }, {
         runOnLimitedConnection: true
       })
@@ -280,6 +286,7 @@ export class Upgrades {
       platform,
       options,
       door: this.#door,
+      punching: this.#punching,
       nominator,
       kinds,
       member: peer?.member,

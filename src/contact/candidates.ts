@@ -82,11 +82,11 @@ export function candidates (options: CandidateOptions): Candidate[] {
     .filter(one => !isMe(one) && (isHere(one) ? loopback : one.isPublic || isNear))
     .filter(one => dialsOf(one, options) != null)
     .filter(({ bytes, port }) => !keys.has(`${String(bytes)} ${port}`) && keys.add(`${String(bytes)} ${port}`).size > 0)
-    .filter(one => options.allow({ ip: one.ip, port: one.port }))
+    .filter(one => options.allow({ ip: textOf(one), port: one.port }))
   const others = allowed.filter(({ isPublic }) => isPublic)
   const locals = allowed.filter(({ isPublic }) => !isPublic).slice(0, MAX_CANDIDATES - others.length)
   return [...locals, ...others].map(one => ({
-    ip: one.bytes.byteLength === 4 ? one.bytes.join('.') : one.ip,
+    ip: textOf(one),
     port: one.port,
     family: one.bytes.byteLength === 4 ? 4 : 6,
     dials: dialsOf(one, options) ?? 0
@@ -117,6 +117,11 @@ function areNear (own: PunchContact, peer: PunchContact): boolean {
 function parsed ({ ip, port }: Endpoint, isPublic: boolean): Parsed[] {
   const bytes = parse(ip)
   return bytes == null ? [] : [{ ip, port, bytes, isPublic }]
+}
+
+/** An address in the spelling of its own family. */
+function textOf ({ ip, bytes }: Parsed): string {
+  return bytes.byteLength === 4 ? bytes.join('.') : ip
 }
 
 function equal (one: Uint8Array, other: Uint8Array): boolean {

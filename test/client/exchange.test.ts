@@ -85,6 +85,13 @@ describe('An offer', () => {
     ]) {
       assert.throws(() => decodeOffer(offerOf(init)), { code: 'ERR_RENDEZVOUS_INIT' })
     }
+    const offer = (...seen: string[]): Uint8Array => encode([
+      [1, 'link', 'uint64'], [2, 'init', 'bytes'], [5, 'seen', 'string', 'repeated']
+    ], { link: 1n, init: encodeInit(INIT), seen })
+    assert.deepEqual(decodeOffer(offer('[::ffff:192.0.2.1]:5')).seen, [{ ip: '192.0.2.1', port: 5 }])
+    for (const seen of [['192.0.2.1'], ['localhost:5'], ['192.0.2.1:65536'], ['x'.repeat(99)], Array(3).fill('192.0.2.1:5')]) {
+      assert.throws(() => decodeOffer(offer(...seen as string[])), { code: 'ERR_PROTOCOL' }, String(seen))
+    }
     const init = { ...INIT, ak: times(1, 31) }
     assert.throws(() => encodeOffer({ link: 1n, sealed: false, dials: true, seen: [], init }), { code: 'ERR_RENDEZVOUS_INIT' })
   })

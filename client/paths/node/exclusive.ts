@@ -77,6 +77,12 @@ class Exclusive implements Sharing {
   close (): void {
     this.#closed = true
     clearTimeout(this.#retry)
+    this.#queue = []
+    this.#dialling.forEach(socket => {
+      if (!socket.connecting) {
+        socket.destroy() // it has not begun
+      }
+    })
     this.#stopListening()
   }
 

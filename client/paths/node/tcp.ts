@@ -93,8 +93,9 @@ export class TcpWire implements Wire {
   }
 
   close (code: number): void {
-    if (code !== CloseCode.normal || this.#socket.connecting) {
-      if (this.#resets && !this.#socket.connecting) {
+    const isOpen = !this.#socket.connecting && !this.#socket.pending
+    if (code !== CloseCode.normal || !isOpen) {
+      if (this.#resets && isOpen) {
         this.#socket.resetAndDestroy()
       } else {
         this.#socket.destroy()

@@ -63,6 +63,8 @@ describe('The addresses of a peer that are dialled', () => {
     assert.deepEqual(dialled({ v4: V4, v6: V6 }, { own }), ['198.51.100.12 6000'])
     assert.deepEqual(dialled({ v4: V4, v6: { ip: '::ffff:c633:640c', port: 6_000 } }), ['198.51.100.12 6000'])
     assert.deepEqual(dialled({ v4: V4, v6: V6 }, { allow: ({ ip }) => ip === V6.ip }), ['2001:db8:2::2 7000'])
+    const hidden = { v6: { ip: '::ffff:198.51.100.12', port: 6_000 } }
+    assert.deepEqual(dialled(hidden, { allow: ({ ip }) => ip !== '198.51.100.12' }), [], 'who allows sees what is dialled')
   })
 
   it('are dialled as often as makes sense where a router has a port for each destination', () => {
