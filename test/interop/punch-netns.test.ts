@@ -26,6 +26,8 @@ const OUTCOMES: ReadonlyArray<readonly string[]> = [
   ['both']
 ]
 const TRIALS = 3
+/** Punches in one trial, as long as they miss. */
+const PUNCHES = 3
 /** Milliseconds for a punch that can't succeed: no success of the others takes half of it. */
 const HOPELESS = 1_000
 const WORD = 'who are you?'
@@ -103,6 +105,16 @@ describe('A punch', function () {
     return results
   }
 
+  /** A punch, and again if it missed, as a link does: between routers that refuse it takes luck for the SYNs to meet. */
+  async function luckyPunch (ends: Ends, trial: Trial = {}): Promise<[Punched, Punched]> {
+    for (let again = 1; ; again++) {
+      const results = await punch(ends, trial)
+      if (again === PUNCHES || results.every(({ how }) => how != null)) {
+        return results
+      }
+    }
+  }
+
   async function tries (count: number, one: () => Promise<[Punched, Punched]>): Promise<Array<[Punched, Punched]>> {
     return await Promise.all(Array.from({ length: count }, one))
   }
@@ -125,8 +137,8 @@ describe('A punch', function () {
       for (const [column, outcome] of outcomes.entries()) {
         const other = KINDS[row + column] as NatType
         const ends = await place(one, other)
-        const time = outcome === 'none' ? { order: { time: HOPELESS } } : {}
-        const results = await tries(TRIALS, async () => await punch(ends, time))
+        const time = { order: { time: HOPELESS } }
+        const results = await tries(TRIALS, async () => outcome === 'none' ? await punch(ends, time) : await luckyPunch(ends))
         tell(`${one} × ${other}`, results)
         if (outcome === 'none') {
           assert.deepEqual(results.flat().filter(({ how }) => how != null), [], `${one} × ${other}`)
@@ -143,14 +155,14 @@ describe('A punch', function () {
 
   it('gets through where the public port is not the one inside', async () => {
     const ends = await place('remap', 'remap')
-    const results = await tries(TRIALS, async () => await punch(ends))
+    const results = await tries(TRIALS, async () => await luckyPunch(ends))
     tell('remap × remap', results)
     succeeded(results)
   })
 
   it('goes past the router between two hosts behind the same one', async () => {
     await lab.set('A', 'port')
-    const results = await tries(TRIALS, async () => await punch({ a: 'A', b: 'A2' }))
+    const results = await tries(TRIALS, async () => await luckyPunch({ a: 'A', b: 'A2' }))
     tell('samelan', results)
     succeeded(results)
     assert.deepEqual(results.flat().filter(({ via }) => !/^(10\.0\.1\.|\[2001:db8:1::)/.test(via ?? '')), [])
@@ -159,7 +171,7 @@ describe('A punch', function () {
   it('gets through over IPv6 where IPv4 can\'t', async () => {
     const ends = await place('sym', 'sym')
     const [{ port } = { port: 0 }] = servers
-    const results = await tries(TRIALS, async () => await punch(ends, { servers: [...servers, { ip: SERVER.v6, port }] }))
+    const results = await tries(TRIALS, async () => await luckyPunch(ends, { servers: [...servers, { ip: SERVER.v6, port }] }))
     tell('sym × sym over IPv6', results)
     succeeded(results)
     assert.deepEqual(results.flat().filter(({ how, via }) => how !== 'dialled' || via?.startsWith('[2001:db8:') !== true), [])
@@ -170,10 +182,9 @@ describe('A punch', function () {
     const seed = Date.now()
     const random = new Random(seed)
     const results = await tries(10, async () =>
-      await punch(ends, { after: [random.between(0, 100), random.between(0, 100)] }))
+      await luckyPunch(ends, { after: [random.between(0, 100), random.between(0, 100)] }))
     tell(`port+rst × port+rst, late by up to 100 ms, seed ${seed}`, results)
-    // one may miss: the two go on at the same pace, and it is chance that brings their SYNs together
-    assert.ok(results.filter(pair => pair.every(({ how }) => how != null)).length >= results.length - 1, JSON.stringify(results))
+    succeeded(results)
   })
 
   for (const { mode, pairs } of [
@@ -195,7 +206,7 @@ describe('A punch', function () {
     it(`gets through where ports are ${mode}`, async () => {
       for (const [one, other] of pairs) {
         const ends = await place(one, other)
-        const results = await tries(TRIALS, async () => await punch(ends, { modes: [mode, mode] }))
+        const results = await tries(TRIALS, async () => await luckyPunch(ends, { modes: [mode, mode] }))
         tell(`${one} × ${other}, ${mode}`, results)
         succeeded(results)
       }
@@ -205,7 +216,7 @@ describe('A punch', function () {
   it('gets through where the ports of the two are shared in different ways', async () => {
     const ends = await place('port', 'full')
     for (const modes of [[undefined, 'plain'], ['plain', 'portable'], ['portable', undefined]] as const) {
-      const results = await tries(TRIALS, async () => await punch(ends, { modes }))
+      const results = await tries(TRIALS, async () => await luckyPunch(ends, { modes }))
       tell(`port × full, ${modes.map(mode => mode ?? 'as the system has it').join(' and ')}`, results)
       succeeded(results)
     }
