@@ -1,8 +1,8 @@
 // Drives hole punching over a port: dials what the machine says, and hands out one wire after the other, until one of them is
 // found to be the peer's or the time is up.
-import { Alarm } from '../src/alarm.ts'
 import { PUNCH_TIME, PunchMachine } from '../src/contact/punch.ts'
 import { CloseCode } from '../src/rendezvous/close.ts'
+import { Drive } from './drive.ts'
 import type { Candidate, CandidateOptions, Endpoint } from '../src/contact/candidates.ts'
 import type { PunchEvent, PunchOutput } from '../src/contact/punch.ts'
 import type { StarError } from '../src/errors.ts'
@@ -88,22 +88,19 @@ class Passage implements Wire, WireOwner {
 /** One punch. */
 export class Punch {
   readonly #init: PunchInit
-  readonly #machine: PunchMachine
-  readonly #alarm: Alarm
+  readonly #drive: Drive<PunchEvent, PunchOutput>
   /** Dials by their candidates, until they are connected. */
   readonly #dials = new Map<number, Passage>()
   /** Connections that aren't verified. */
   readonly #open = new Map<number, Passage>()
-  readonly #events: PunchEvent[] = []
-  #performing = false
   #next = 0
 
   /** Begins, right after it returns. */
   constructor (init: PunchInit) {
     this.#init = init
-    this.#machine = new PunchMachine({ ...init, mode: init.port.mode, time: init.time ?? PUNCH_TIME, random: Math.random })
-    this.#alarm = new Alarm(globalThis, this.#machine, () => { this.#tell({ type: 'wake' }) })
-    queueMicrotask(() => { this.#tell({ type: 'start' }) })
+    const machine = new PunchMachine({ ...init, mode: init.port.mode, time: init.time ?? PUNCH_TIME, random: Math.random })
+    this.#drive = new Drive(machine, output => { this.#perform(output) })
+    queueMicrotask(() => { this.#drive.tell({ type: 'start' }) })
   }
 
   /** This came in at the port, with these bytes, and may be the peer. */
@@ -113,20 +110,20 @@ export class Punch {
     passage.wire = wire
     wire.own(passage)
     this.#open.set(connection, passage)
-    this.#tell({ type: 'accepted', connection })
+    this.#drive.tell({ type: 'accepted', connection })
     bytes.forEach(each => { passage.onBytes(each) })
   }
 
   /** This wire, one that was handed out, is the peer's: no other one is looked for. All that were handed out stay as they are. */
   verified (wire: Wire): void {
     if (wire instanceof Passage) {
-      this.#tell({ type: 'verified', connection: wire.number })
+      this.#drive.tell({ type: 'verified', connection: wire.number })
     }
   }
 
   /** Ends it, and all that was handed out and not verified. */
   stop (): void {
-    this.#tell({ type: 'stop' })
+    this.#drive.tell({ type: 'stop' })
   }
 
   #passage (number: number, dialled: { candidate: number, target: Candidate } | undefined): Passage {
@@ -134,37 +131,18 @@ export class Punch {
       if (dialled != null && this.#dials.get(dialled.candidate) === passage) {
         this.#dials.delete(dialled.candidate)
         this.#open.set(number, passage)
-        this.#tell({ type: 'connected', candidate: dialled.candidate, connection: number })
+        this.#drive.tell({ type: 'connected', candidate: dialled.candidate, connection: number })
       }
     }, error => {
       const code = codeOf(error)
       if (this.#open.delete(number)) {
-        this.#tell({ type: 'closed', connection: number, code })
+        this.#drive.tell({ type: 'closed', connection: number, code })
       } else if (dialled != null && this.#dials.get(dialled.candidate) === passage) {
         this.#dials.delete(dialled.candidate)
-        this.#tell({ type: 'failed', candidate: dialled.candidate, code })
+        this.#drive.tell({ type: 'failed', candidate: dialled.candidate, code })
       }
     })
     return passage
-  }
-
-  /** Puts an event in, and all those that come of it, in their order. */
-  #tell (event: PunchEvent): void {
-    this.#events.push(event)
-    if (this.#performing) {
-      return
-    }
-    this.#performing = true
-    try {
-      for (let next = this.#events.shift(); next != null; next = this.#events.shift()) {
-        for (const output of this.#machine.input(next, performance.now())) {
-          this.#perform(output)
-        }
-      }
-    } finally {
-      this.#performing = false
-    }
-    this.#alarm.set(performance.now())
   }
 
   #perform (output: PunchOutput): void {

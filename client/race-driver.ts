@@ -1,9 +1,9 @@
 // Drives a race: owns its wires, its dials and its timer, and hands the path that is nominated to whoever wants one.
-import { Alarm } from '../src/alarm.ts'
 import { StarError } from '../src/errors.ts'
 import { CloseCode } from '../src/rendezvous/close.ts'
 import { toFrame } from '../src/rendezvous/frame.ts'
 import { Race } from '../src/rendezvous/race.ts'
+import { Drive } from './drive.ts'
 import type { Entry, RaceEvent, RaceOptions, RaceOutput } from '../src/rendezvous/race.ts'
 import type { PathKind } from '../src/rendezvous/select.ts'
 import type { Connect, Wire, WireOwner } from './paths/wire.ts'
@@ -87,10 +87,8 @@ export class RaceDriver<Owner extends ChannelOwner> {
   readonly closed: Promise<void>
   readonly #init: RaceDriverInit<Owner>
   readonly #race: Race
-  readonly #alarm: Alarm
+  readonly #drive: Drive<RaceEvent, RaceOutput>
   readonly #attempts = new Map<number, Attempt>()
-  readonly #events: RaceEvent[] = []
-  #performing = false
   #owner: Owner | undefined
   #reason: unknown
   #settled = false
@@ -101,7 +99,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
   constructor (init: RaceDriverInit<Owner>) {
     this.#init = init
     this.#race = new Race({ plain: false, ...init, maxFrame: MAX_FRAME, nominateTimeout: NOMINATE_TIMEOUT })
-    this.#alarm = new Alarm(globalThis, this.#race, () => { this.#tell({ type: 'wake' }) })
+    this.#drive = new Drive(this.#race, output => { this.#perform(output) })
     const { promise, resolve, reject } = Promise.withResolvers<Owner>()
     const closing = Promise.withResolvers<void>()
     this.connected = promise
@@ -116,7 +114,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
   /** There is a path that the other end may open: it is waited for. */
   await (path: number, entry: Entry, via: string): void {
     this.#attempts.set(path, { kind: entry.kind, via, wire: undefined, timer: undefined, roundTrip: 0, failed: false })
-    this.#tell({ type: 'add', path, entry })
+    this.#drive.tell({ type: 'add', path, entry })
   }
 
   /** Dials a path after so many milliseconds. */
@@ -146,53 +144,34 @@ export class RaceDriver<Owner extends ChannelOwner> {
 
   /** No more paths will be added. */
   complete (): void {
-    this.#tell({ type: 'complete' })
+    this.#drive.tell({ type: 'complete' })
   }
 
   /** Ends everything, for this reason. */
   stop (reason: unknown): void {
     this.#reason ??= reason
-    this.#tell({ type: 'close', code: CloseCode.normal })
+    this.#drive.tell({ type: 'close', code: CloseCode.normal })
   }
 
   readonly #onAbort = (): void => { this.stop(this.#init.signal?.reason) }
 
   #ownerOf (path: number): WireOwner {
     return {
-      onOpen: () => { this.#tell({ type: 'open', path }) },
-      onBytes: bytes => { this.#tell({ type: 'bytes', path, bytes }) },
+      onOpen: () => { this.#drive.tell({ type: 'open', path }) },
+      onBytes: bytes => { this.#drive.tell({ type: 'bytes', path, bytes }) },
       onTaken: () => {
         if (path === this.#race.nominated) {
           this.#owner?.drained()
         } else if (!this.#race.over) {
-          this.#tell({ type: 'written', path })
+          this.#drive.tell({ type: 'written', path })
         }
       },
       onClose: (code, error) => {
-        this.#tell({ type: 'lost', path, ...code == null ? {} : { code }, ...error == null ? {} : { error } })
+        this.#drive.tell({ type: 'lost', path, ...code == null ? {} : { code }, ...error == null ? {} : { error } })
         this.#attempts.delete(path) // and not before: it is told what became of it
         this.#look()
       }
     }
-  }
-
-  /** Puts an event in, and all those that come of it, in their order. */
-  #tell (event: RaceEvent): void {
-    this.#events.push(event)
-    if (this.#performing) {
-      return
-    }
-    this.#performing = true
-    try {
-      for (let next = this.#events.shift(); next != null; next = this.#events.shift()) {
-        for (const output of this.#race.input(next, performance.now())) {
-          this.#perform(output)
-        }
-      }
-    } finally {
-      this.#performing = false
-    }
-    this.#alarm.set(performance.now())
   }
 
   #perform (output: RaceOutput): void {
@@ -232,7 +211,7 @@ export class RaceDriver<Owner extends ChannelOwner> {
   }
 
   #over (error: StarError | undefined): void {
-    this.#alarm.clear()
+    this.#drive.clear()
     if (error?.code === 'ERR_RENDEZVOUS_FAILED') {
       this.#tellLast(error)
     }

@@ -1,13 +1,14 @@
 // What a star that has no relay, or means harm, makes of direct paths; and what is left of them when a peer stops.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { Door } from '../../client/paths/node/door.ts'
 import { Rendezvous } from '../../src/rendezvous/keys.ts'
 import { evilRelays } from '../support/evil-relay.ts'
 import { Knock, initOf } from '../support/direct.ts'
 import { linkStage, works } from '../support/links.ts'
 import { until } from '../support/nodes.ts'
+import { freePort, isOpen } from '../support/ports.ts'
 import { nodeCrypto, times } from '../support/rendezvous.ts'
 import type { AddressInfo } from 'node:net'
 import type { Guest } from '../../client/paths/platform.ts'
@@ -66,29 +67,6 @@ describe('A door', () => {
       offered: [{ pathId: 1, ip: '127.0.0.1' }],
       onClaim: (_, wire) => { onClaim(wire) }
     }
-  }
-
-  async function isOpen (port: number): Promise<boolean> {
-    const socket = connect(port, '127.0.0.1').on('error', () => {})
-    try {
-      await once(socket, 'connect')
-      return true
-    } catch {
-      return false
-    } finally {
-      socket.destroy()
-    }
-  }
-
-  /** A port that was free a moment ago. */
-  async function freePort (): Promise<number> {
-    const server = createServer()
-    server.listen(0)
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    return port
   }
 
   it('of a given number opens again at once, however guests come and go', async () => {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import net, { connect, createServer } from 'node:net'
+import net, { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Door } from '../../client/paths/node/door.ts'
 import { Port, modeOf } from '../../client/paths/node/port.ts'
 import { Rendezvous } from '../../src/rendezvous/keys.ts'
+import { isOpen } from '../support/ports.ts'
 import { nodeCrypto, times } from '../support/rendezvous.ts'
 import { within } from '../support/waiting.ts'
 import { Owner } from '../support/wires.ts'
@@ -65,19 +66,6 @@ for (const mode of MODES) {
 
     async function connected (owner: Owner): Promise<void> {
       await owner.when('the connection', () => owner.opened === 1)
-    }
-
-    /** Whether somebody can come in. */
-    async function isOpen (port: number, ip = '127.0.0.1'): Promise<boolean> {
-      const socket = connect(port, ip).on('error', () => {})
-      try {
-        await once(socket, 'connect')
-        return true
-      } catch {
-        return false
-      } finally {
-        socket.destroy()
-      }
     }
 
     it('is dialled from, and is open, in both families, with one number', async () => {

@@ -1,12 +1,13 @@
 // Two ends of an attempt that punch: what each is told of the other one, and who else is at the addresses that they are told.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { platform } from '../../client/paths/node/platform.ts'
 import { resolve } from '../../client/options.ts'
 import { Attempt } from '../../client/upgrade/attempt.ts'
 import { DialBudget } from '../../client/upgrade/dial-budget.ts'
 import { Outlook } from '../../client/upgrade/outlook.ts'
+import { isOpen } from './ports.ts'
 import { Watched } from './waiting.ts'
 import { Owner } from './wires.ts'
 import type { AddressInfo, Server, Socket } from 'node:net'
@@ -172,19 +173,7 @@ export async function assertFree (port: number): Promise<void> {
   await once(server, 'close')
 }
 
-/** A port that is free now. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 /** Fails unless somebody listens there. */
 export async function assertOpen (port: number): Promise<void> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  socket.destroy()
+  assert.ok(await isOpen(port), `${port}`)
 }
