@@ -186,14 +186,14 @@ export class Attempt {
   }
 
   #newPuncher (): Puncher | undefined {
-    const { platform: { tcp }, options, punching, nominator, member } = this.#init
-    if (punching == null || tcp == null || member?.contact == null || this.#offered.length === 0) {
+    const { options, punching, nominator, member } = this.#init
+    if (punching == null || member?.contact == null || this.#offered.length === 0) {
       return undefined
     }
     return new Puncher({
       observer: { host: new URL(member.star.url).hostname.replace(/^\[|\]$/g, ''), port: member.contact },
       ...punching,
-      tcp,
+      addresses: this.#addresses,
       nominator,
       mine: this.#mine,
       loopback: options.directLoopback,

@@ -8,7 +8,7 @@ import { StarError } from '../../src/errors.ts'
 import type { SocketAddress } from '../../src/contact/address.ts'
 import type { Endpoint, PunchContact } from '../../src/contact/candidates.ts'
 import type { Rendezvous } from '../../src/rendezvous/keys.ts'
-import type { Platform } from '../paths/platform.ts'
+import type { LocalAddress } from '../../src/rendezvous/plan.ts'
 import type { Wire, WireOwner } from '../paths/wire.ts'
 import type { DialBudget } from './dial-budget.ts'
 import type { Observer, Outlook, View } from './outlook.ts'
@@ -25,7 +25,8 @@ export interface PuncherInit {
   readonly observer: Observer
   readonly outlook: Outlook
   readonly budget: Pick<DialBudget, 'take'>
-  readonly tcp: NonNullable<Platform['tcp']>
+  /** The addresses of this device. */
+  readonly addresses: readonly LocalAddress[]
   /** Whether it is we who nominate. */
   readonly nominator: boolean
   /** Our own rendezvous. */
@@ -72,12 +73,12 @@ export class Puncher {
 
   /** Dials what the other peer's port was seen as, at once and until something comes of it. */
   start (theirs: readonly SocketAddress[]): void {
-    const { tcp, budget, loopback, allow, onOver } = this.#init
+    const { addresses, budget, loopback, allow, onOver } = this.#init
     if (this.#view == null) {
       return onOver()
     }
     const { port, seen } = this.#view
-    const local = tcp.addresses(() => 'unknown').map(({ ip }) => ({ ip, port: port.port }))
+    const local = addresses.map(({ ip }) => ({ ip, port: port.port }))
     this.#punch = new Punch({
       port: {
         ...port,
